@@ -1,0 +1,150 @@
+/** Runs the proxy until a signal ends it: the place where its parts are put together. */
+import { ConfigError, formatProblem } from '../config/config-error.js';
+import { type ConfigSources, type LoadedConfig, loadConfig } from '../config/load.js';
+import type { ProxyConfig } from '../config/model.js';
+import { printConfig } from '../config/print.js';
+import { restartNeeded } from '../config/restart-needed.js';
+import { type AdminServer, startAdminServer } from '../observe/admin-server.js';
+import { createLogger, type Log, type Logger, logObserver } from '../observe/log.js';
+import { createMetrics } from '../observe/metrics.js';
+import { type RunningProxy, startProxy } from '../proxy/proxy.js';
+import type { Outcome } from './outcome.js';
+import { listenForSignals, type ServiceSignals } from './signals.js';
+
+export interface StartRequest {
+  readonly sources: ConfigSources;
+  readonly version: string;
+  readonly checkConfig: boolean;
+  readonly printConfig: boolean;
+}
+
+/** Resolves when the proxy has stopped, or when there was nothing to run. */
+export async function start(request: StartRequest): Promise<Outcome> {
+  let loaded: LoadedConfig;
+  try {
+    loaded = loadConfig(request.sources);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return { exitCode: 2 };
+  }
+  if (request.printConfig) {
+    process.stdout.write(printConfig(loaded));
+    return { exitCode: 0 };
+  }
+  if (request.checkConfig) {
+    for (const warning of loaded.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`);
+    process.stdout.write('configuration is valid\n');
+    return { exitCode: 0 };
+  }
+  const { logLevel: level, logFormat: format } = loaded.config;
+  const log = createLogger({ level, format });
+  const signals = listenForSignals();
+  try {
+    return await run(loaded, { request, log, signals });
+  } finally {
+    signals.dispose();
+    await log.close();
+  }
+}
+
+interface RunContext {
+  readonly request: StartRequest;
+  readonly log: Log;
+  readonly signals: ServiceSignals;
+}
+
+async function run(
+  { config, warnings }: LoadedConfig,
+  { request, log, signals }: RunContext,
+): Promise<Outcome> {
+  const { logger } = log;
+  for (const warning of warnings) logger.warn({ option: warning.option }, formatProblem(warning));
+  const routeNames = config.routes.map((route) => route.name);
+  const { registry, observer } = createMetrics(routeNames, request.version);
+  let proxy: RunningProxy;
+  try {
+    proxy = await startProxy(config, [observer, logObserver(logger)]);
+  } catch (error) {
+    return failedToStart(config, logger, messageOf(error));
+  }
+  let admin: AdminServer | undefined;
+  try {
+    const unreadyReason = () => (proxy.ready() ? undefined : 'the proxy is stopping');
+    if (config.adminListen !== undefined) {
+      admin = await startAdminServer({ listen: config.adminListen, metrics: registry, unreadyReason });
+    }
+  } catch (error) {
+    await proxy.close();
+    return failedToStart(config, logger, `cannot listen for --admin-listen: ${messageOf(error)}`);
+  }
+  logReady(proxy, admin, { logger, version: request.version });
+  signals.onReload(createReload(config, { request, logger, proxy }));
+  const signal = await signals.stop;
+  logger.info({ signal, connections: proxy.connections() }, 'stopping');
+  const stopped = proxy.close().then(() => admin?.close());
+  const cut = await Promise.race([stopped.then(() => undefined), signals.stopAtOnce]);
+  if (cut !== undefined) {
+    logger.warn({ signal: cut, connections: proxy.connections() }, 'stopped at once by a second signal');
+    return { exitCode: 1, force: true };
+  }
+  logger.info('stopped');
+  return { exitCode: 0 };
+}
+
+function failedToStart({ logLevel }: ProxyConfig, logger: Logger, message: string): Outcome {
+  if (logLevel === 'silent') process.stderr.write(`mysql-tls-proxy: cannot start: ${message}\n`);
+  else logger.error(`cannot start: ${message}`);
+  return { exitCode: 1 };
+}
+
+interface ReadyContext {
+  readonly logger: Logger;
+  readonly version: string;
+}
+
+/** Scripts wait for this line, and read the real ports from it. */
+function logReady(
+  proxy: RunningProxy,
+  admin: AdminServer | undefined,
+  { logger, version }: ReadyContext,
+): void {
+  const routes: Record<string, string[]> = {};
+  for (const { route, address } of proxy.addresses) {
+    routes[route] = [...(routes[route] ?? []), address];
+  }
+  const listen = proxy.addresses.map(({ address }) => address);
+  const fields = { listen, routes, admin: admin?.address ?? 'off', version };
+  logger.info(fields, 'ready');
+}
+
+interface ReloadContext {
+  readonly request: StartRequest;
+  readonly logger: Logger;
+  readonly proxy: RunningProxy;
+}
+
+/** All or nothing: whatever is wrong with the new configuration, the old one stays in use. */
+function createReload(initial: ProxyConfig, { request, logger, proxy }: ReloadContext): () => Promise<void> {
+  let current = initial;
+  return async () => {
+    try {
+      const { config, warnings } = loadConfig(request.sources);
+      const restart = restartNeeded(current, config);
+      if (restart.length > 0)
+        throw new Error(`these options need a restart to change: ${restart.join(', ')}`);
+      await proxy.reload(config);
+      current = config;
+      logger.level = config.logLevel;
+      for (const warning of warnings) logger.warn({ option: warning.option }, formatProblem(warning));
+      logger.info('configuration reloaded');
+    } catch (error) {
+      const problems = error instanceof ConfigError ? error.problems.map(formatProblem) : [messageOf(error)];
+      logger.error({ problems }, 'reload failed, the old configuration stays in use');
+    }
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,204 @@
+/** What must fit together within one route, whatever the files hold. */
+import { createSecureContext } from 'node:tls';
+import { type Address, formatAddress, type RouteConfig } from './model.js';
+import { isLoopbackAddress, isLoopbackNetwork, isPublicNetwork } from './networks.js';
+
+/** A route and the ways to say something about it. */
+export interface RouteCheck {
+  readonly route: RouteConfig;
+  /** Whether the option was given, rather than left to its default. */
+  readonly given: (option: string) => boolean;
+  readonly problem: (option: string, message: string) => void;
+  readonly warn: (option: string, message: string) => void;
+}
+
+/** Longest path of a unix socket in bytes, on Linux. */
+const LONGEST_SOCKET_PATH = 107;
+
+const legs = ['client', 'server'] as const;
+
+export function checkRoute(check: RouteCheck): void {
+  checkServers(check);
+  checkSocketPaths(check);
+  checkPassthrough(check);
+  checkPairs(check);
+  checkClientLeg(check);
+  checkServerLeg(check);
+  checkCiphers(check);
+}
+
+function checkServers({ route, given, problem }: RouteCheck): void {
+  if (route.servers.length === 0 && !given('server')) {
+    problem('server', 'is missing; name the MySQL server, as in --server db.example.com:3306');
+  }
+  const socket = route.servers.find(({ kind }) => kind === 'unix');
+  if (socket !== undefined && !route.allowSocketServer) {
+    problem(
+      'server',
+      `${formatAddress(socket)} is a socket file: accounts of the server that use auth_socket or unix_socket would ` +
+        'authenticate the user that runs the proxy, so that any client could log in as that user without a ' +
+        'password. Use HOST:PORT, or add --allow-socket-server if there are no such accounts',
+    );
+  }
+  const listening = new Set(route.listen.map(formatAddress));
+  const itself = route.servers.find((server) => listening.has(formatAddress(server)));
+  if (itself !== undefined) {
+    problem('server', `${formatAddress(itself)} is where the proxy itself listens; name the MySQL server`);
+  }
+}
+
+function checkSocketPaths({ route, problem }: RouteCheck): void {
+  const check = (option: string, addresses: readonly Address[]) => {
+    for (const address of addresses) {
+      if (address.kind === 'unix' && Buffer.byteLength(address.path) > LONGEST_SOCKET_PATH) {
+        problem(
+          option,
+          `"${address.path}" is longer than the ${LONGEST_SOCKET_PATH} bytes that a socket path may have`,
+        );
+      }
+    }
+  };
+  check('listen', route.listen);
+  check('server', route.servers);
+}
+
+const tlsOptions = ['ssl-ca', 'ssl-cert', 'ssl-key', 'tls-version', 'ssl-cipher', 'tls-ciphersuites'];
+
+/** Options that say how the proxy itself does TLS. */
+const ownTlsOptions = [
+  ...legs.flatMap((leg) => tlsOptions.map((option) => `${leg}-${option}`)),
+  'server-ssl-key-passphrase-file',
+  'server-ssl-crl',
+  'server-tls-sni-servername',
+];
+
+function checkPassthrough({ route, given, problem }: RouteCheck): void {
+  if (route.client.sslMode !== 'PASSTHROUGH') return;
+  for (const option of ownTlsOptions.filter(given)) {
+    problem(
+      option,
+      'has no meaning with --client-ssl-mode PASSTHROUGH, where client and server do TLS between themselves; ' +
+        'remove it, or choose another --client-ssl-mode',
+    );
+  }
+  if (route.server.sslMode !== 'AS_CLIENT') {
+    problem(
+      'server-ssl-mode',
+      `${route.server.sslMode} can't be kept with --client-ssl-mode PASSTHROUGH; write AS_CLIENT or remove it`,
+    );
+  }
+}
+
+function checkPairs({ route, problem }: RouteCheck): void {
+  for (const leg of legs) {
+    const { sslCert, sslKey } = route[leg];
+    if (sslCert !== undefined && sslKey === undefined) {
+      problem(`${leg}-ssl-cert`, `is given without its private key; add --${leg}-ssl-key`);
+    }
+    if (sslKey !== undefined && sslCert === undefined) {
+      problem(`${leg}-ssl-key`, `is given without its certificate; add --${leg}-ssl-cert`);
+    }
+  }
+  if (route.server.sslKeyPassphraseFile !== undefined && route.server.sslKey === undefined) {
+    problem('server-ssl-key-passphrase-file', 'is given without a key; add --server-ssl-key, or remove it');
+  }
+}
+
+function checkClientLeg({ route, given, problem, warn }: RouteCheck): void {
+  const { sslMode, sslCert, sslKey, sslCa, plaintextFrom } = route.client;
+  const offersTls = sslMode === 'PREFERRED' || sslMode === 'REQUIRED';
+  if (offersTls && sslCert === undefined && sslKey === undefined) {
+    problem('client-ssl-mode', `${sslMode} needs --client-ssl-cert and --client-ssl-key; add both`);
+  }
+  if (sslCa !== undefined && sslCert === undefined && sslMode !== 'PASSTHROUGH') {
+    problem(
+      'client-ssl-ca',
+      'asks clients for certificates, which needs TLS; add --client-ssl-cert and --client-ssl-key',
+    );
+  }
+  if (sslMode === 'DISABLED' && sslCert !== undefined) {
+    warn('client-ssl-cert', 'is not used, because --client-ssl-mode is DISABLED');
+  }
+  const mayBePlaintext = sslMode === 'DISABLED' || sslMode === 'PREFERRED';
+  if (!mayBePlaintext) return;
+  const open = plaintextFrom.filter(isPublicNetwork);
+  if (open.length > 0) {
+    warn(
+      'client-plaintext-from',
+      `${open.join(', ')} holds public addresses: logins and data of clients there cross the internet unencrypted`,
+    );
+  }
+  const outside = route.listen.find((address) => !isLoopbackAddress(address));
+  if (sslMode === 'DISABLED' && outside !== undefined && plaintextFrom.every(isLoopbackNetwork)) {
+    warn(
+      given('listen') ? 'listen' : 'client-ssl-mode',
+      `${formatAddress(outside)} accepts clients from other machines, but they may use neither TLS nor plaintext; ` +
+        'give --client-ssl-cert and --client-ssl-key, or name their network with --client-plaintext-from',
+    );
+  }
+}
+
+function checkServerLeg({ route, given, warn }: RouteCheck): void {
+  const { sslMode, sslCa, sslCert, sslCrl } = route.server;
+  if (route.client.sslMode === 'PASSTHROUGH') return;
+  const remote = route.servers.find((server) => !isLoopbackAddress(server));
+  if (remote !== undefined) {
+    const what = {
+      DISABLED: 'passwords and data go to it unencrypted',
+      PREFERRED: 'whoever can change packets on the way can switch TLS off unnoticed',
+      REQUIRED: 'its certificate is not verified, so that anyone on the way can pose as the server',
+      AS_CLIENT: 'the connection to it is in plaintext whenever the client uses plaintext',
+      VERIFY_CA: undefined,
+      VERIFY_IDENTITY: undefined,
+    }[sslMode];
+    if (what !== undefined) {
+      warn('server-ssl-mode', `${sslMode} to ${formatAddress(remote)}: ${what}; better use VERIFY_IDENTITY`);
+    }
+  }
+  // AS_CLIENT verifies when it has a CA to verify with.
+  const verifies = sslMode === 'VERIFY_CA' || sslMode === 'VERIFY_IDENTITY' || sslMode === 'AS_CLIENT';
+  if (!verifies && sslCa !== undefined) {
+    warn(
+      'server-ssl-ca',
+      `is not used, because --server-ssl-mode is ${sslMode}; VERIFY_CA or VERIFY_IDENTITY use it`,
+    );
+  }
+  if (!verifies && sslCrl !== undefined) {
+    warn(
+      'server-ssl-crl',
+      `is not used, because --server-ssl-mode is ${sslMode}; VERIFY_CA or VERIFY_IDENTITY use it`,
+    );
+  }
+  if (sslMode === 'DISABLED' && sslCert !== undefined && given('server-ssl-cert')) {
+    warn('server-ssl-cert', 'is not used, because --server-ssl-mode is DISABLED');
+  }
+}
+
+function checkCiphers({ route, problem }: RouteCheck): void {
+  for (const leg of legs) {
+    const { sslCipher, tlsCiphersuites } = route[leg];
+    if (sslCipher !== undefined && !isCipherList(sslCipher)) {
+      problem(
+        `${leg}-ssl-cipher`,
+        `OpenSSL knows no cipher in "${sslCipher}"; "openssl ciphers -v" lists them`,
+      );
+    }
+    for (const suite of tlsCiphersuites?.split(':') ?? []) {
+      if (suite.startsWith('TLS_') && isCipherList(suite)) continue;
+      problem(
+        `${leg}-tls-ciphersuites`,
+        `"${suite}" is not a TLSv1.3 cipher suite; write for example TLS_AES_256_GCM_SHA384` +
+          (isCipherList(suite) ? `, and older ciphers with --${leg}-ssl-cipher` : ''),
+      );
+    }
+  }
+}
+
+function isCipherList(ciphers: string): boolean {
+  try {
+    createSecureContext({ ciphers });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,253 @@
+/** From flags, environment variables, a file or a program's object to the one configuration, or all that is wrong. */
+import { dirname, resolve } from 'node:path';
+import { checkFiles } from './check-files.js';
+import { checkProcess } from './check-process.js';
+import { checkRoute } from './check-route.js';
+import { ConfigError, type ConfigProblem, defaultOrigin, type Origin } from './config-error.js';
+import {
+  DEFAULT_ROUTE,
+  environmentLayer,
+  flagLayer,
+  type Given,
+  type GivenOptions,
+  type Layer,
+  routeOf,
+  treeLayer,
+} from './layers.js';
+import type { Address, ProxyConfig, RouteConfig } from './model.js';
+import { type OptionDefinition, readOption } from './option-definition.js';
+import { camelCase, environmentName, routeKey } from './option-names.js';
+import { options } from './option-table.js';
+import type { ProxyOptions } from './proxy-options.js';
+import { readConfigFile, readConfigObject } from './source-tree.js';
+
+export interface ConfigSources {
+  /** Values of flags by name, without dashes; undefined counts as not given. */
+  readonly flags?: Readonly<Record<string, unknown>>;
+  /** Only variables that begin with `MYSQL_TLS_PROXY_` are looked at. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Path of the configuration file; takes precedence over the variable `MYSQL_TLS_PROXY_CONFIG`. */
+  readonly file?: string;
+  /** Relative paths in flags and variables start here; those in a file start from the folder of the file. */
+  readonly cwd: string;
+  /** Whether logs go to a terminal; decides the default of log-format. */
+  readonly terminal?: boolean;
+}
+
+/** Origin of each value: by `log-level` for the process, by `default/server-ssl-ca` for a route. */
+export type ConfigOrigins = ReadonlyMap<string, Origin>;
+
+export interface LoadedConfig {
+  /** Deeply frozen. */
+  readonly config: ProxyConfig;
+  readonly origins: ConfigOrigins;
+  /** What is questionable but allowed. */
+  readonly warnings: readonly ConfigProblem[];
+}
+
+/**
+ * Merges the sources (flag before environment before file before default) and checks everything.
+ *
+ * @throws ConfigError with all problems at once.
+ */
+export function loadConfig({
+  flags = {},
+  env = {},
+  file,
+  cwd,
+  terminal = false,
+}: ConfigSources): LoadedConfig {
+  const problems: ConfigProblem[] = [];
+  const report = (problem: ConfigProblem) => void problems.push(problem);
+  const layers = [flagLayer(flags, cwd, report), environmentLayer(env, cwd, report)];
+  const variable = environmentName('config');
+  const path = file ?? env[variable];
+  if (path !== undefined && path !== '') {
+    const kind = file === undefined ? 'environment' : 'flag';
+    const origin: Origin = { kind, text: file === undefined ? `environment ${variable}` : 'flag --config' };
+    const reading = readConfigFile(resolve(cwd, path), origin);
+    problems.push(...reading.problems);
+    // Without its file nothing else can be judged: what it holds would be reported as missing.
+    if (reading.tree === undefined) throw new ConfigError(problems);
+    layers.push(treeLayer(reading.tree, dirname(resolve(cwd, path)), report));
+  }
+  return resolveLayers(layers, problems, terminal);
+}
+
+/**
+ * Checks the configuration that a program gives.
+ *
+ * @param folder relative paths start here.
+ * @throws ConfigError with all problems at once.
+ */
+export function parseConfig(given: ProxyOptions, folder: string = process.cwd()): LoadedConfig {
+  const problems: ConfigProblem[] = [];
+  const layer = treeLayer(readConfigObject(given), folder, (problem) => void problems.push(problem));
+  return resolveLayers([layer], problems, false);
+}
+
+/** @param layers the first has precedence. */
+function resolveLayers(layers: readonly Layer[], problems: ConfigProblem[], terminal: boolean): LoadedConfig {
+  const warnings: ConfigProblem[] = [];
+  const origins = new Map<string, Origin>();
+  const flat = layers.map((layer) => layer.flat);
+  const settings = resolveSettings('process', flat, { problems, terminal });
+  const routes = routesOf(layers, flat, problems).map(({ name, sources }) => {
+    const resolved = resolveSettings('route', sources, { problems, terminal, route: name });
+    for (const [option, origin] of resolved.origins) origins.set(`${name}/${option}`, origin);
+    const config = assembleRoute(name, resolved.values);
+    const say = (list: ConfigProblem[]) => (option: string, message: string) =>
+      void list.push({ option, ...routeOf(name), ...originOf(resolved.origins.get(option)), message });
+    const check = { route: config, given: resolved.given, problem: say(problems), warn: say(warnings) };
+    checkRoute(check);
+    checkFiles(check);
+    return config;
+  });
+  for (const [option, origin] of settings.origins) origins.set(option, origin);
+  const config = assembleProcess(settings.values, routes);
+  const originIn = (option: string, route = DEFAULT_ROUTE) =>
+    originOf(origins.get(option) ?? origins.get(`${route}/${option}`));
+  checkProcess({
+    config,
+    given: settings.given,
+    problem: (option, message, route) =>
+      problems.push({ option, ...routeOf(route), ...originIn(option, route), message }),
+    warn: (option, message) => warnings.push({ option, ...originIn(option), message }),
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { config: deepFreeze(config), origins, warnings };
+}
+
+function originOf(origin: Origin | undefined): { readonly origin?: Origin } {
+  return origin === undefined ? {} : { origin };
+}
+
+interface RouteSources {
+  readonly name: string;
+  /** The first has precedence. */
+  readonly sources: readonly GivenOptions[];
+}
+
+function routesOf(
+  layers: readonly Layer[],
+  flat: readonly GivenOptions[],
+  problems: ConfigProblem[],
+): RouteSources[] {
+  const listed = layers.find((layer) => layer.routes !== undefined)?.routes;
+  if (listed === undefined) return [{ name: DEFAULT_ROUTE, sources: flat }];
+  const ofRoute = flat.flatMap((given) => [...given]).filter(([name]) => isRouteOption(name));
+  const defaultRoute = listed.find((route) => route.name === DEFAULT_ROUTE);
+  for (const [option, { origin }] of ofRoute) {
+    if (defaultRoute === undefined) {
+      const names = listed.map((route) => route.name).join(', ');
+      const message =
+        `describes the route "${DEFAULT_ROUTE}", but the routes are: ${names}; ` +
+        `write it inside one of these, or call one "${DEFAULT_ROUTE}"`;
+      problems.push({ option, origin, message });
+    } else if (origin.kind !== 'flag' && origin.kind !== 'environment' && defaultRoute.options.has(option)) {
+      const message = `is given twice: here and inside the route "${DEFAULT_ROUTE}"`;
+      problems.push({ option, origin, message });
+    }
+  }
+  return listed.map(({ name, options: own }) => ({
+    name,
+    sources: name === DEFAULT_ROUTE ? [...flat, own] : [own],
+  }));
+}
+
+function isRouteOption(name: string): boolean {
+  return options.some((option) => option.name === name && option.scope !== 'process');
+}
+
+interface Settings {
+  readonly values: ReadonlyMap<string, unknown>;
+  /** Of all values, those from defaults too. */
+  readonly origins: ReadonlyMap<string, Origin>;
+  readonly given: (option: string) => boolean;
+}
+
+interface ResolveContext {
+  readonly problems: ConfigProblem[];
+  readonly terminal: boolean;
+  readonly route?: string;
+}
+
+function resolveSettings(
+  scope: 'process' | 'route',
+  sources: readonly GivenOptions[],
+  { problems, terminal, route }: ResolveContext,
+): Settings {
+  const values = new Map<string, unknown>();
+  const origins = new Map<string, Origin>();
+  const find = (name: string): Given | undefined => sources.find((source) => source.has(name))?.get(name);
+  const context = {
+    given: (name: string) => find(name) !== undefined,
+    value: (name: string) => values.get(name),
+    terminal,
+  };
+  for (const option of options) {
+    if ((option.scope === 'process') !== (scope === 'process')) continue;
+    const given = find(option.name);
+    if (given !== undefined) {
+      origins.set(option.name, given.origin);
+      const result = readOption(option, given.value, given.splitCommas);
+      if ('value' in result) {
+        values.set(option.name, makeAbsolute(option, result.value, given.folder));
+        continue;
+      }
+      for (const message of result.errors) {
+        problems.push({ option: option.name, ...routeOf(route), origin: given.origin, message });
+      }
+    }
+    // The default also stands in for a value that can't be used, so that the rest can still be checked.
+    const text = typeof option.default === 'function' ? option.default(context) : option.default;
+    if (text === undefined) continue;
+    const result = readOption(option, text, false);
+    if (!('value' in result))
+      throw new Error(`the default of ${option.name} can't be read: ${result.errors}`);
+    values.set(option.name, result.value);
+    if (given === undefined) origins.set(option.name, defaultOrigin);
+  }
+  return { values, origins, given: context.given };
+}
+
+function makeAbsolute(option: OptionDefinition, value: unknown, folder: string): unknown {
+  if (option.file && typeof value === 'string') return resolve(folder, value);
+  if (Array.isArray(value)) return value.map((item: unknown) => makeAbsolute(option, item, folder));
+  if (isSocketAddress(value)) return { kind: 'unix', path: resolve(folder, value.path) };
+  return value;
+}
+
+function isSocketAddress(value: unknown): value is Extract<Address, { kind: 'unix' }> {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'unix';
+}
+
+function assembleRoute(name: string, values: ReadonlyMap<string, unknown>): RouteConfig {
+  const client: Record<string, unknown> = {};
+  const server: Record<string, unknown> = {};
+  const route: Record<string, unknown> = { name, listen: [], servers: [], client, server };
+  for (const option of options) {
+    const value = values.get(option.name);
+    if (value === undefined) continue;
+    const target = { process: undefined, route, client, server }[option.scope];
+    if (target !== undefined) target[camelCase(routeKey(option))] = value;
+  }
+  // The names and types of the model are those of the table; a test loads every option and compares.
+  return route as unknown as RouteConfig;
+}
+
+function assembleProcess(values: ReadonlyMap<string, unknown>, routes: readonly RouteConfig[]): ProxyConfig {
+  const config: Record<string, unknown> = { routes };
+  for (const [name, value] of values) {
+    if (value !== undefined) config[camelCase(name)] = value;
+  }
+  return config as unknown as ProxyConfig;
+}
+
+function deepFreeze<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

@@ -1,0 +1,296 @@
+/**
+ * Every option of the proxy, once. Flags, environment variables, keys of the file, the type that programs use, the
+ * JSON Schema and docs/configuration.md all come from here.
+ */
+import { defineOption, type OptionDefinition } from './option-definition.js';
+import {
+  cipherList,
+  count,
+  duration,
+  fileMode,
+  filePath,
+  listenAddress,
+  listenAddressOrOff,
+  network,
+  oneOf,
+  orderTlsVersions,
+  serverAddress,
+  serverName,
+  switchedOn,
+  tlsVersion,
+} from './value-types.js';
+
+const repeatable = { commas: false } as const;
+
+/** The `tls_version` of MySQL servers is a list too, not a lowest version. */
+const tlsVersionList = { commas: true, arrange: orderTlsVersions } as const;
+
+export const optionTable = [
+  defineOption({
+    name: 'listen',
+    scope: 'route',
+    type: listenAddress,
+    list: repeatable,
+    metavar: 'HOST:PORT|unix:PATH',
+    description:
+      'Where clients connect; an IPv6 address in brackets; port 0 takes a free one. Old programs that connect to ' +
+      '"localhost" use a socket file: name it with unix:PATH',
+    default: ['127.0.0.1:3307'],
+    reloadable: false,
+  }),
+  defineOption({
+    name: 'listen-mode',
+    scope: 'route',
+    type: fileMode,
+    metavar: 'MODE',
+    description:
+      'Mode of the socket files that the proxy listens on, in octal; who may write to one may connect',
+    default: '0660',
+    reloadable: false,
+  }),
+  defineOption({
+    name: 'server',
+    scope: 'route',
+    type: serverAddress,
+    list: repeatable,
+    metavar: 'HOST[:PORT]',
+    description: 'The MySQL server (port 3306 when left out); of several, the first that answers is used',
+  }),
+  defineOption({
+    name: 'allow-socket-server',
+    scope: 'route',
+    type: switchedOn,
+    metavar: '',
+    description:
+      'Allow --server unix:PATH. Dangerous: accounts that use auth_socket or unix_socket then let any client in as ' +
+      'the user that runs the proxy, without a password',
+    default: 'false',
+  }),
+  defineOption({
+    name: 'connect-timeout',
+    scope: 'process',
+    type: duration,
+    metavar: 'DURATION',
+    description:
+      'How long to wait for the TCP connection to one server (9s, 500ms, 1m; a bare number is seconds)',
+    default: '5s',
+  }),
+  defineOption({
+    name: 'handshake-timeout',
+    scope: 'process',
+    type: duration,
+    metavar: 'DURATION',
+    description:
+      'How long a connection may take from accept to the end of authentication, TLS included. Keep it below the ' +
+      "server's connect_timeout, which is 10s by default",
+    default: '9s',
+  }),
+  defineOption({
+    name: 'max-connections',
+    scope: 'process',
+    type: count,
+    metavar: 'COUNT',
+    description: 'How many clients may be connected at once, over all routes; more get error 1040',
+    default: '4096',
+  }),
+  defineOption({
+    name: 'admin-listen',
+    scope: 'process',
+    type: listenAddressOrOff,
+    metavar: 'HOST:PORT|off',
+    description: 'Where /metrics, /livez and /readyz are served over HTTP',
+    default: '127.0.0.1:9307',
+    reloadable: false,
+  }),
+  defineOption({
+    name: 'log-level',
+    scope: 'process',
+    type: oneOf(['debug', 'info', 'warn', 'error', 'silent']),
+    metavar: 'LEVEL',
+    description: 'The least important messages to log: debug, info, warn, error or silent',
+    default: 'info',
+  }),
+  defineOption({
+    name: 'log-format',
+    scope: 'process',
+    type: oneOf(['json', 'pretty']),
+    metavar: 'FORMAT',
+    description: 'One JSON object a line (json), or text for people (pretty)',
+    default: ({ terminal }) => (terminal ? 'pretty' : 'json'),
+    defaultText: 'pretty on a terminal, else json',
+    reloadable: false,
+  }),
+
+  defineOption({
+    name: 'client-ssl-mode',
+    scope: 'client',
+    type: oneOf(['DISABLED', 'PREFERRED', 'REQUIRED', 'PASSTHROUGH']),
+    metavar: 'MODE',
+    description:
+      'TLS between clients and the proxy: DISABLED (not offered), PREFERRED (offered), REQUIRED, or PASSTHROUGH ' +
+      '(client and server agree on TLS between themselves, the proxy passes bytes on untouched)',
+    default: ({ given }) => (given('client-ssl-cert') ? 'PREFERRED' : 'DISABLED'),
+    defaultText: 'PREFERRED when client-ssl-cert is given, else DISABLED',
+  }),
+  defineOption({
+    name: 'client-ssl-cert',
+    scope: 'client',
+    type: filePath,
+    metavar: 'FILE',
+    description: 'Certificate that the proxy shows to clients, PEM, followed by any intermediate ones',
+    file: true,
+  }),
+  defineOption({
+    name: 'client-ssl-key',
+    scope: 'client',
+    type: filePath,
+    metavar: 'FILE',
+    description: 'Private key of client-ssl-cert, PEM, without passphrase',
+    file: true,
+    secret: true,
+  }),
+  defineOption({
+    name: 'client-ssl-ca',
+    scope: 'client',
+    type: filePath,
+    metavar: 'FILE',
+    description:
+      'CA certificates, PEM; when given, a client that uses TLS must present a certificate signed by one',
+    file: true,
+  }),
+  defineOption({
+    name: 'client-tls-version',
+    scope: 'client',
+    type: tlsVersion,
+    list: tlsVersionList,
+    metavar: 'LIST',
+    description: 'TLS versions that clients may use: any of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3, without gaps',
+    default: 'TLSv1.2,TLSv1.3',
+  }),
+  defineOption({
+    name: 'client-ssl-cipher',
+    scope: 'client',
+    type: cipherList,
+    metavar: 'LIST',
+    description: 'Ciphers that clients may use with TLSv1.2 and older, as an OpenSSL cipher list',
+  }),
+  defineOption({
+    name: 'client-tls-ciphersuites',
+    scope: 'client',
+    type: cipherList,
+    metavar: 'LIST',
+    description: 'Cipher suites that clients may use with TLSv1.3, separated by colons',
+  }),
+  defineOption({
+    name: 'client-plaintext-from',
+    scope: 'client',
+    type: network,
+    list: repeatable,
+    metavar: 'CIDR',
+    description:
+      'Networks whose clients may stay in plaintext; from anywhere else a client must use TLS or gets error 3159. ' +
+      'Clients on a socket file always may',
+    default: ['127.0.0.0/8', '::1/128'],
+  }),
+
+  defineOption({
+    name: 'server-ssl-mode',
+    scope: 'server',
+    type: oneOf(['DISABLED', 'PREFERRED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY', 'AS_CLIENT'], {
+      VERIFY_FULL: 'VERIFY_IDENTITY',
+    }),
+    metavar: 'MODE',
+    description:
+      'TLS between the proxy and the server: DISABLED, PREFERRED (if the server offers it), REQUIRED (but any ' +
+      'certificate will do), VERIFY_CA (signed by a trusted CA), VERIFY_IDENTITY (and for the name of the server), ' +
+      'or AS_CLIENT (TLS if the client uses it)',
+    default: ({ value }) => (value('client-ssl-mode') === 'PASSTHROUGH' ? 'AS_CLIENT' : 'VERIFY_IDENTITY'),
+    defaultText: 'VERIFY_IDENTITY; AS_CLIENT with client-ssl-mode PASSTHROUGH',
+  }),
+  defineOption({
+    name: 'server-ssl-ca',
+    scope: 'server',
+    type: filePath,
+    metavar: 'FILE',
+    description:
+      'CA certificates that the certificate of the server is checked with, PEM; else those of Node.js',
+    file: true,
+  }),
+  defineOption({
+    name: 'server-ssl-cert',
+    scope: 'server',
+    type: filePath,
+    metavar: 'FILE',
+    description:
+      'Client certificate that the proxy presents to the server, PEM, with any intermediate ones. Together with ' +
+      'server-ssl-key it makes up the key pair mode; without both the connection is server-only',
+    file: true,
+  }),
+  defineOption({
+    name: 'server-ssl-key',
+    scope: 'server',
+    type: filePath,
+    metavar: 'FILE',
+    description: 'Private key of server-ssl-cert, PEM',
+    file: true,
+    secret: true,
+  }),
+  defineOption({
+    name: 'server-ssl-key-passphrase-file',
+    scope: 'server',
+    type: filePath,
+    metavar: 'FILE',
+    description: 'File that holds the passphrase of server-ssl-key',
+    file: true,
+    secret: true,
+  }),
+  defineOption({
+    name: 'server-ssl-crl',
+    scope: 'server',
+    type: filePath,
+    metavar: 'FILE',
+    description: 'Certificate revocation list of the CA, PEM; a server whose certificate it names is refused',
+    file: true,
+  }),
+  defineOption({
+    name: 'server-tls-version',
+    scope: 'server',
+    type: tlsVersion,
+    list: tlsVersionList,
+    metavar: 'LIST',
+    description: 'TLS versions to offer to the server: any of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3, without gaps',
+    default: 'TLSv1.2,TLSv1.3',
+  }),
+  defineOption({
+    name: 'server-ssl-cipher',
+    scope: 'server',
+    type: cipherList,
+    metavar: 'LIST',
+    description: 'Ciphers to offer to the server for TLSv1.2 and older, as an OpenSSL cipher list',
+  }),
+  defineOption({
+    name: 'server-tls-ciphersuites',
+    scope: 'server',
+    type: cipherList,
+    metavar: 'LIST',
+    description: 'Cipher suites to offer to the server for TLSv1.3, separated by colons',
+  }),
+  defineOption({
+    name: 'server-tls-sni-servername',
+    scope: 'server',
+    type: serverName,
+    metavar: 'NAME',
+    description: 'Server name to send in the TLS handshake (SNI)',
+  }),
+] as const;
+
+export type OptionName = (typeof optionTable)[number]['name'];
+
+/** The same table for code that treats all options alike. */
+export const options: readonly OptionDefinition[] = optionTable as unknown as readonly OptionDefinition[];
+
+const optionsByName = new Map(options.map((option) => [option.name, option]));
+
+export function findOption(name: string): OptionDefinition | undefined {
+  return optionsByName.get(name);
+}

@@ -1,0 +1,133 @@
+/**
+ * A configuration file, or the object that a program passes, as one kind of tree that remembers the lines.
+ * Numbers of a file stay as they were written, because `0660` read as a number would lose that it is octal.
+ */
+import { readFileSync } from 'node:fs';
+import { extname } from 'node:path';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import type { ConfigProblem, Origin } from './config-error.js';
+
+export type SourceNode = SourceMapping | SourceList | SourceScalar;
+
+export interface SourceMapping {
+  readonly kind: 'mapping';
+  readonly origin: Origin;
+  readonly entries: readonly { readonly key: string; readonly origin: Origin; readonly node: SourceNode }[];
+}
+
+export interface SourceList {
+  readonly kind: 'list';
+  readonly origin: Origin;
+  readonly items: readonly SourceNode[];
+}
+
+export interface SourceScalar {
+  readonly kind: 'scalar';
+  readonly origin: Origin;
+  readonly value: unknown;
+}
+
+/** The file's tree, or why it has none. */
+export type FileReading =
+  | { readonly tree: SourceMapping; readonly problems: readonly [] }
+  | { readonly tree: undefined; readonly problems: readonly ConfigProblem[] };
+
+/** @param path absolute path of a `.yaml`, `.yml` or `.json` file. */
+export function readConfigFile(path: string, origin: Origin): FileReading {
+  const failed = (message: string, where: Origin = origin): FileReading => ({
+    tree: undefined,
+    problems: [{ option: 'config', origin: where, message }],
+  });
+  if (!['.yaml', '.yml', '.json'].includes(extname(path).toLowerCase())) {
+    return failed(`"${path}": the name of a configuration file must end in .yaml, .yml or .json`);
+  }
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    return failed(`cannot read "${path}": ${error instanceof Error ? error.message : error}`);
+  }
+  const lines = new LineCounter();
+  // JSON is a subset of YAML. The pretty errors would quote the line, which may hold a secret.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const place = (offset: number): Origin => {
+    const { line, col } = lines.linePos(offset);
+    return { kind: 'file', text: `file ${path}:${line}:${col}` };
+  };
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length > 0) {
+    const problems = faults.map((fault) => ({
+      option: 'config',
+      origin: place(fault.pos[0]),
+      message: `the file can't be read: ${fault.message}`,
+    }));
+    return { tree: undefined, problems };
+  }
+  const line = (node: Node): Origin => ({
+    kind: 'file',
+    text: `file ${path}:${lines.linePos(node.range?.[0] ?? 0).line}`,
+  });
+  const empty: SourceMapping = {
+    kind: 'mapping',
+    origin: { kind: 'file', text: `file ${path}` },
+    entries: [],
+  };
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
+    return { tree: empty, problems: [] };
+  }
+  const tree = fromYaml(document.contents, (alias) => alias.resolve(document), line);
+  if (tree.kind === 'mapping') return { tree, problems: [] };
+  return failed('the file must hold keys and values, such as "server: db.example.com:3306"', tree.origin);
+}
+
+function fromYaml(
+  node: Node,
+  resolve: (alias: Extract<Node, { source: string; resolve: unknown }>) => Node | undefined,
+  line: (node: Node) => Origin,
+): SourceNode {
+  const origin = line(node);
+  if (isAlias(node)) {
+    const target = resolve(node);
+    if (target !== undefined) return fromYaml(target, resolve, line);
+  }
+  if (isMap<Node, Node | null>(node)) {
+    const entries = node.items.map(({ key, value }) => ({
+      key: isScalar(key) ? String(key.value) : String(key),
+      origin: line(key),
+      node: value === null ? nothing(line(key)) : fromYaml(value, resolve, line),
+    }));
+    return { kind: 'mapping', origin, entries };
+  }
+  if (isSeq<Node | null>(node)) {
+    const items = node.items.map((item) => (item === null ? nothing(origin) : fromYaml(item, resolve, line)));
+    return { kind: 'list', origin, items };
+  }
+  if (!isScalar(node)) return nothing(origin);
+  return { kind: 'scalar', origin, value: typeof node.value === 'number' ? node.source : node.value };
+}
+
+function nothing(origin: Origin): SourceScalar {
+  return { kind: 'scalar', origin, value: null };
+}
+
+/** The tree of an object that a program passes; keys that are undefined count as left out. */
+export function readConfigObject(object: object): SourceMapping {
+  const tree = fromValue(object, '');
+  if (tree.kind === 'mapping') return tree;
+  return { kind: 'mapping', origin: tree.origin, entries: [] };
+}
+
+function fromValue(value: unknown, path: string): SourceNode {
+  const origin: Origin = { kind: 'argument', text: path === '' ? 'argument' : `argument ${path}` };
+  if (Array.isArray(value)) {
+    return { kind: 'list', origin, items: value.map((item, index) => fromValue(item, `${path}[${index}]`)) };
+  }
+  if (typeof value !== 'object' || value === null) return { kind: 'scalar', origin, value };
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .map(([key, item]) => {
+      const node = fromValue(item, path === '' ? key : `${path}.${key}`);
+      return { key, origin: node.origin, node };
+    });
+  return { kind: 'mapping', origin, entries };
+}

@@ -1,0 +1,213 @@
+/** The kinds of values that options have: how each is read, checked and written. */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { parseAddress, UnusableValue } from './address.js';
+import { type Address, formatAddress, type TlsVersion } from './model.js';
+import { parseCidr } from './networks.js';
+import { didYouMean } from './suggestion.js';
+
+/** `Input` is what a flag, variable, file or program may give; `Value` is what the proxy works with. */
+export interface ValueType<Value, Input> {
+  readonly schema: z.ZodType<Value, Input>;
+  /** As it would be written in a file; reading that again gives the same value. */
+  readonly format: (value: Value) => string | number | boolean;
+}
+
+const LONGEST_DURATION_MS = 3_600_000;
+
+function valueType<Value, Input>(
+  input: z.ZodType<Input, Input>,
+  read: (input: Input) => Value,
+  format: (value: Value) => string | number | boolean,
+): ValueType<Value, Input> {
+  const schema = input.transform((given, context) => {
+    try {
+      return read(given);
+    } catch (error) {
+      if (!(error instanceof UnusableValue)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
+  });
+  return { schema, format };
+}
+
+const text = (meta: Record<string, unknown> = {}) => z.string({ error: 'must be a text' }).meta(meta);
+const textOrNumber = (meta: Record<string, unknown> = {}) =>
+  z.union([z.string().meta(meta), z.number()], { error: 'must be a text or a number' });
+
+/** Milliseconds. `500ms`, `9s`, `1m`; a number without unit is in seconds. From 1 ms to 1 hour. */
+export const duration: ValueType<number, string | number> = valueType(
+  textOrNumber({ pattern: '^[0-9]+(\\.[0-9]+)?(ms|s|m)?$', examples: ['500ms', '9s', '1m'] }),
+  (given) => {
+    const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m)?$/.exec(String(given).trim());
+    if (match === null)
+      throw new UnusableValue(`"${given}" is not a duration; write for example 500ms, 9s or 1m`);
+    const factors = { ms: 1, s: 1000, m: 60_000 } as const;
+    const milliseconds = Math.round(Number(match[1]) * factors[(match[2] ?? 's') as keyof typeof factors]);
+    if (milliseconds < 1 || milliseconds > LONGEST_DURATION_MS) {
+      throw new UnusableValue(`"${given}" is out of range; use 1ms to 60m`);
+    }
+    return milliseconds;
+  },
+  (milliseconds) => (milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${milliseconds}ms`),
+);
+
+/** A whole number of at least 1. */
+export const count: ValueType<number, string | number> = valueType(
+  textOrNumber({ pattern: '^[0-9]+$' }),
+  (given) => {
+    const number = /^\d{1,9}$/.test(String(given)) ? Number(given) : 0;
+    if (number < 1) throw new UnusableValue(`"${given}" is not a whole number from 1 to 999999999`);
+    return number;
+  },
+  (number) => number,
+);
+
+export const switchedOn: ValueType<boolean, string | boolean> = valueType(
+  z.union([z.boolean(), z.string()], { error: 'must be true or false' }),
+  (given) => {
+    const word = String(given).toLowerCase();
+    if (['true', 'yes', 'on', '1'].includes(word)) return true;
+    if (['false', 'no', 'off', '0'].includes(word)) return false;
+    throw new UnusableValue(`"${given}" is neither true nor false`);
+  },
+  (on) => on,
+);
+
+/** Mode bits. A text is octal (`0660`, `660`, `0o660`); a number, from a program, is the bits themselves. */
+export const fileMode: ValueType<number, string | number> = valueType(
+  textOrNumber({ pattern: '^(0|0o)?[0-7]{3}$', examples: ['0660'] }),
+  (given) => {
+    const octal = /^(?:0o?)?([0-7]{3})$/.exec(String(given))?.[1];
+    const mode = typeof given === 'number' ? given : Number.parseInt(octal ?? 'NaN', 8);
+    if (!Number.isInteger(mode) || mode < 0 || mode > 0o777) {
+      throw new UnusableValue(`"${given}" is not a file mode; write three octal digits, as in 0660`);
+    }
+    return mode;
+  },
+  (mode) => `0${mode.toString(8).padStart(3, '0')}`,
+);
+
+export const listenAddress: ValueType<Address, string> = valueType(
+  text({ examples: ['127.0.0.1:3307', '[::1]:3307', 'unix:/run/mysqld/mysqld.sock'] }),
+  (given) => parseAddress(given, 'listen'),
+  formatAddress,
+);
+
+export const serverAddress: ValueType<Address, string> = valueType(
+  text({ examples: ['db.example.com:3306', '[2001:db8::1]:3306'] }),
+  (given) => parseAddress(given, 'connect', 3306),
+  formatAddress,
+);
+
+/** Undefined stands for `off`: listen nowhere. */
+export const listenAddressOrOff: ValueType<Address | undefined, string | boolean> = valueType(
+  z.union([text({ examples: ['127.0.0.1:9307', 'off'] }), z.boolean()], {
+    error: 'must be HOST:PORT or off',
+  }),
+  (given): Address | undefined => {
+    if (given === false || String(given).toLowerCase() === 'off') return undefined;
+    if (given === true) throw new UnusableValue('must be HOST:PORT or off');
+    const address = parseAddress(given, 'listen');
+    if (address.kind === 'unix') throw new UnusableValue('must be HOST:PORT or off, not a socket file');
+    return address;
+  },
+  (address) => (address === undefined ? 'off' : formatAddress(address)),
+);
+
+/** CIDR notation; a single address gets the prefix length of one. */
+export const network: ValueType<string, string> = valueType(
+  text({ examples: ['10.0.0.0/8', '192.0.2.7', '::1/128'] }),
+  (given) => {
+    const cidr = parseCidr(given);
+    if (cidr !== undefined) return cidr;
+    throw new UnusableValue(`"${given}" is not a network; write for example 10.0.0.0/8 or 192.0.2.7`);
+  },
+  (cidr) => cidr,
+);
+
+/** A path, not yet made absolute. */
+export const filePath: ValueType<string, string> = valueType(
+  text(),
+  (given) => {
+    if (given.includes('-----BEGIN')) throw new UnusableValue('must be the path of a file, not its contents');
+    if (given === '') throw new UnusableValue('is empty; write the path of a file');
+    return given;
+  },
+  (path) => path,
+);
+
+/** A list in the notation of OpenSSL; what the names mean is checked later. */
+export const cipherList: ValueType<string, string> = valueType(
+  text({ pattern: '^\\S+$' }),
+  (given) => {
+    if (/^[\x21-\x7e]+$/.test(given)) return given;
+    throw new UnusableValue('must be names separated by colons, without blanks');
+  },
+  (list) => list,
+);
+
+export const serverName: ValueType<string, string> = valueType(
+  text(),
+  (given) => {
+    if (isIP(given) !== 0) {
+      throw new UnusableValue(
+        `"${given}" is an IP address; TLS sends host names only (RFC 6066), leave it out`,
+      );
+    }
+    if (!/^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})$/.test(given)) {
+      throw new UnusableValue(`"${given}" is not a host name`);
+    }
+    return given;
+  },
+  (name) => name,
+);
+
+/** One of a few words, in any case, with `-` for `_`. An alias is a further spelling that users bring along. */
+export function oneOf<Word extends string>(
+  words: readonly Word[],
+  aliases: Readonly<Record<string, Word>> = {},
+): ValueType<Word, string> {
+  const canonical = (word: string) => word.toLowerCase().replace(/-/g, '_');
+  const known = new Map<string, Word>(
+    Object.entries(aliases).map(([alias, word]) => [canonical(alias), word]),
+  );
+  for (const word of words) known.set(canonical(word), word);
+  const spellings = [...words, ...Object.keys(aliases)].flatMap((word) => [
+    word,
+    word.toLowerCase(),
+    word.toLowerCase().replace(/_/g, '-'),
+  ]);
+  return valueType(
+    text({ enum: [...new Set(spellings)] }),
+    (given) => {
+      const word = known.get(canonical(given.trim()));
+      if (word !== undefined) return word;
+      throw new UnusableValue(
+        `"${given}" is unknown${didYouMean(given, [...words, ...Object.keys(aliases)])}; use ${words.join(', ')}`,
+      );
+    },
+    (word) => word,
+  );
+}
+
+const tlsVersions: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
+
+export const tlsVersion: ValueType<TlsVersion, string> = oneOf(tlsVersions, { 'TLSv1.0': 'TLSv1' });
+
+/**
+ * Lowest first, each once.
+ *
+ * @throws UnusableValue for a gap, which OpenSSL, being given a lowest and a highest version, would fill.
+ */
+export function orderTlsVersions(given: readonly TlsVersion[]): readonly TlsVersion[] {
+  const ordered = tlsVersions.filter((version) => given.includes(version));
+  const lowest = tlsVersions.indexOf(ordered[0] ?? 'TLSv1');
+  const highest = tlsVersions.indexOf(ordered.at(-1) ?? 'TLSv1');
+  const missing = tlsVersions.slice(lowest, highest + 1).filter((version) => !ordered.includes(version));
+  if (missing.length > 0) {
+    throw new UnusableValue(`${ordered.join(',')} leaves a gap; add ${missing.join(' and ')}`);
+  }
+  return ordered;
+}

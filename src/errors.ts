@@ -1,0 +1,302 @@
+/**
+ * Every way in which a connection can fail, in one table: who is to blame, which ERR packet the client gets,
+ * the metric label and the log level. Nothing else in the code chooses an errno, a label or a level.
+ *
+ * Error numbers and SQLSTATEs: MySQL "Server Error Message Reference"; numbers 2000-2999 are client-side numbers
+ * that MySQL Router also sends, because every client prints them as they come.
+ */
+
+/** Which of the proxy's two connections an error belongs to; `none` when it is the proxy's own doing. */
+export type Leg = 'client' | 'server' | 'none';
+
+export type Blame = 'client' | 'server' | 'proxy';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface ErrorDefinition {
+  readonly blame: Blame;
+  readonly leg: Leg;
+  /** Number in the ERR packet, 1-65535. */
+  readonly errno: number;
+  /** Five characters; left out of the packet where the client's state does not allow it. */
+  readonly sqlState: string;
+  readonly logLevel: LogLevel;
+  /** The cure, in one sentence, appended to every message. */
+  readonly cure: string;
+}
+
+/** Keys are the stable codes seen in logs (`"code"`) and, as they are, in the metric label `reason`. */
+export const errorTable = {
+  // The client leg.
+  client_gone: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1158,
+    sqlState: '08S01',
+    logLevel: 'debug',
+    cure: 'The client closed the connection itself.',
+  },
+  client_malformed_packet: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1043,
+    sqlState: '08S01',
+    logLevel: 'warn',
+    cure: 'Check that the program that connects here speaks the MySQL protocol.',
+  },
+  client_packet_too_large: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1153,
+    sqlState: '08S01',
+    logLevel: 'warn',
+    cure: 'A login must fit in 1 MiB; check that the program that connects here speaks the MySQL protocol.',
+  },
+  client_packet_out_of_order: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1156,
+    sqlState: '08S01',
+    logLevel: 'warn',
+    cure: 'Check the client library: it numbers its packets wrongly.',
+  },
+  client_timeout: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1159,
+    sqlState: '08S01',
+    logLevel: 'warn',
+    cure: 'Check the network to the client, or raise --handshake-timeout (keep it below the server connect_timeout).',
+  },
+  client_tls_not_offered: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1043,
+    sqlState: '08S01',
+    logLevel: 'warn',
+    cure: 'Give the proxy --client-ssl-cert and --client-ssl-key, or turn TLS off in the client.',
+  },
+  client_tls_required: {
+    blame: 'client',
+    leg: 'client',
+    errno: 3159,
+    sqlState: 'HY000',
+    logLevel: 'warn',
+    cure: 'Use TLS in the client, or allow its network with --client-plaintext-from.',
+  },
+  client_tls_failed: {
+    blame: 'client',
+    leg: 'client',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'warn',
+    cure: 'Compare the client with --client-tls-version and --client-ssl-cipher, and its CA with --client-ssl-cert.',
+  },
+  client_certificate_rejected: {
+    blame: 'client',
+    leg: 'client',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'warn',
+    cure: 'Give the client a certificate signed by the CA in --client-ssl-ca.',
+  },
+  // The server leg.
+  server_unreachable: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2003,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Check that the server runs and that --server names the right host and port.',
+  },
+  server_closed: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2013,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Look at the error log of the server for the reason.',
+  },
+  server_timeout: {
+    blame: 'server',
+    leg: 'server',
+    errno: 1159,
+    sqlState: '08S01',
+    logLevel: 'error',
+    cure: 'Check the server and the network to it, or raise --handshake-timeout.',
+  },
+  server_protocol_error: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2012,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Check that --server names the classic MySQL port (3306), not the X Protocol (33060) or another service.',
+  },
+  server_tls_not_offered: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Turn on TLS in the server (ssl_ca, ssl_cert, ssl_key), or choose --server-ssl-mode DISABLED or PREFERRED.',
+  },
+  server_tls_failed: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Compare --server-tls-version, --server-ssl-cipher and --server-tls-ciphersuites with what the server accepts.',
+  },
+  server_refused_tls: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Look at the error log of the server, and check that it trusts the CA that signed --server-ssl-cert.',
+  },
+  server_certificate_untrusted: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Give the CA that signed the certificate of the server with --server-ssl-ca.',
+  },
+  server_certificate_self_signed: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Give that very certificate with --server-ssl-ca, or give the server one signed by a CA.',
+  },
+  server_certificate_expired: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Renew the certificate of the server.',
+  },
+  server_certificate_not_yet_valid: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Check the clocks of both machines, or wait until the certificate becomes valid.',
+  },
+  server_certificate_revoked: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Replace the certificate of the server: the list in --server-ssl-crl names it as revoked.',
+  },
+  server_certificate_crl_unusable: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Give with --server-ssl-crl a current list of the CA that signed the certificate of the server.',
+  },
+  server_certificate_name_mismatch: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Connect to a name that the certificate contains, or use --server-ssl-mode VERIFY_CA to accept any name.',
+  },
+  server_certificate_invalid: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Look at the certificate with openssl x509 -text, and replace it.',
+  },
+  // Refused on purpose: to go on would put a password at risk.
+  password_exchange_unsupported: {
+    blame: 'proxy',
+    leg: 'none',
+    errno: 2061,
+    sqlState: 'HY000',
+    logLevel: 'warn',
+    cure: 'Use TLS on both legs or on neither, or an account whose plugin never sends the password itself.',
+  },
+  authentication_too_long: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2012,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Look at the authentication plugin of the account.',
+  },
+  // The proxy itself.
+  too_many_connections: {
+    blame: 'proxy',
+    leg: 'none',
+    errno: 1040,
+    sqlState: '08004',
+    logLevel: 'warn',
+    cure: 'Raise --max-connections.',
+  },
+  proxy_shutdown: {
+    blame: 'proxy',
+    leg: 'none',
+    errno: 1053,
+    sqlState: '08S01',
+    logLevel: 'info',
+    cure: 'The proxy is stopping: connect again.',
+  },
+  internal_error: {
+    blame: 'proxy',
+    leg: 'none',
+    errno: 1105,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'This is a bug in the proxy: please report it with the log line.',
+  },
+} as const satisfies Record<string, ErrorDefinition>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export const errorCodes = Object.keys(errorTable) as ErrorCode[];
+
+/**
+ * An expected failure of one connection. `what` says what happened, in words for the person at 3 a.m.; the leg and
+ * the cure are added from the table. Neither may hold a password, a scramble or a key.
+ */
+export class ProxyError extends Error {
+  readonly code: ErrorCode;
+  readonly what: string;
+
+  constructor(code: ErrorCode, what: string, options?: ErrorOptions) {
+    super(composeMessage(errorTable[code], what), options);
+    this.name = 'ProxyError';
+    this.code = code;
+    this.what = what;
+  }
+
+  get definition(): ErrorDefinition {
+    return errorTable[this.code];
+  }
+}
+
+function composeMessage(definition: ErrorDefinition, what: string): string {
+  const leg = definition.leg === 'none' ? 'mysql-tls-proxy' : `mysql-tls-proxy, ${definition.leg} leg`;
+  return `${leg}: ${what}. ${definition.cure}`;
+}
+
+/** Anything thrown becomes a ProxyError; what is not one already is a bug and says so. */
+export function toProxyError(thrown: unknown): ProxyError {
+  if (thrown instanceof ProxyError) return thrown;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return new ProxyError('internal_error', text, { cause: thrown });
+}

@@ -1,0 +1,81 @@
+/**
+ * What the proxy core tells the outside. The core knows these types and nothing of Prometheus, pino or HTTP: whoever
+ * wants to see connections hands in an Observer.
+ */
+import type { ProxyError } from '../errors.js';
+
+/** What was negotiated on one leg. A plaintext leg has version and cipher `none`. */
+export interface TlsDescription {
+  /** As OpenSSL names it: `TLSv1`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`, or `none`. */
+  readonly version: string;
+  /** As OpenSSL names it: `TLS_AES_256_GCM_SHA384`, `AES256-SHA`, …, or `none`. */
+  readonly cipher: string;
+  /** Whether an earlier session was resumed instead of a full handshake. */
+  readonly resumed: boolean;
+  /** Subject of the peer's certificate, `CN=…`; empty when none was presented or it was not looked at. */
+  readonly peerSubject: string;
+  /** From the first TLS byte to the end of the handshake, in seconds. */
+  readonly handshakeSeconds: number;
+}
+
+export const PLAINTEXT: TlsDescription = Object.freeze({
+  version: 'none',
+  cipher: 'none',
+  resumed: false,
+  peerSubject: '',
+  handshakeSeconds: 0,
+});
+
+/** Both legs of a PASSTHROUGH connection: client and server negotiate with each other, unseen by the proxy. */
+export const PASSED_THROUGH: TlsDescription = Object.freeze({
+  ...PLAINTEXT,
+  version: 'passthrough',
+  cipher: 'passthrough',
+});
+
+/** One connection of a client and what is known of it so far. Observers read it and keep no reference after `closed`. */
+export interface ConnectionRecord {
+  /** Counts from 1 in each process. */
+  readonly id: number;
+  readonly route: string;
+  /** `203.0.113.7:51234`, or `unix` for a client on a socket file. */
+  readonly clientAddress: string;
+  /** Unix time in milliseconds. */
+  readonly openedAt: number;
+  /** `HOST:PORT` of the server that answered; empty before that. */
+  serverAddress: string;
+  serverVersion: string;
+  /** The server's thread id, the one that KILL takes; 0 before the greeting. */
+  serverThreadId: number;
+  /** User name as the client sent it; empty before the login. */
+  user: string;
+  clientTls: TlsDescription;
+  serverTls: TlsDescription;
+  /** MySQL protocol bytes (inside TLS, not the records around it) after authentication. */
+  bytesFromClient: number;
+  bytesFromServer: number;
+}
+
+/** Why a connection ended: it came to its natural end, or the code of an error. */
+export type CloseReason = 'client_closed' | 'server_closed' | 'login_refused' | ProxyError['code'];
+
+/**
+ * Called synchronously, in this order: `opened`, then any of `tlsEstablished` and `tlsFailed`, then `established` or
+ * `failed`, last `closed` (always, once). Must not throw.
+ */
+export interface Observer {
+  /** A client was accepted. */
+  opened?(connection: ConnectionRecord): void;
+  /** A TLS handshake ended well; the connection's `clientTls` or `serverTls` has just been set. */
+  tlsEstablished?(connection: ConnectionRecord, leg: 'client' | 'server'): void;
+  /** A TLS handshake, or the check of the peer's certificate, failed. `failed` follows. */
+  tlsFailed?(connection: ConnectionRecord, leg: 'client' | 'server', error: ProxyError): void;
+  /** The login was accepted; both legs are relayed from here on. */
+  established?(connection: ConnectionRecord): void;
+  /** The connection ended before its login was accepted, by an error of either leg or of the proxy. */
+  failed?(connection: ConnectionRecord, error: ProxyError): void;
+  /** The server refused the login (its own ERR went through unchanged). */
+  refused?(connection: ConnectionRecord, errno: number): void;
+  /** The connection is over and its sockets are closed. */
+  closed?(connection: ConnectionRecord, reason: CloseReason): void;
+}

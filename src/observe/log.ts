@@ -1,0 +1,143 @@
+/** Logs on standard output: one JSON object a line, or text for people. The only importer of pino. */
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { build as buildPretty } from 'pino-pretty';
+import { errorTable, type ProxyError } from '../errors.js';
+import type { CloseReason, ConnectionRecord, Observer, TlsDescription } from './events.js';
+
+export type { Logger } from 'pino';
+
+export interface LogSettings {
+  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly format: 'json' | 'pretty';
+  /** Where lines go instead of standard output. */
+  readonly destination?: DestinationStream;
+}
+
+export interface Log {
+  readonly logger: Logger;
+  /** Stops logging, and resolves when what is still buffered has been written, or after half a second. */
+  close(): Promise<void>;
+}
+
+/** Bytes of lines kept while standard output is stalled; what comes beyond is dropped, so that memory stays bounded. */
+const BUFFERED_BYTES = 8 * 1024 * 1024;
+
+/** Longest user name of any server is 128 characters (MariaDB); a client may send up to a packet of it. */
+const LONGEST_USER = 128;
+
+export function createLogger({ level, format, destination }: LogSettings): Log {
+  const options = {
+    level,
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  if (format === 'pretty') {
+    // In this process, not in a worker thread: the last lines before an exit are the ones that matter.
+    const pretty = buildPretty({
+      destination: destination ?? 1,
+      sync: true,
+      singleLine: true,
+      translateTime: 'SYS:HH:MM:ss.l',
+      ...(destination === undefined ? {} : { colorize: false }),
+    });
+    return { logger: pino(options, pretty), close: async () => undefined };
+  }
+  if (destination !== undefined) return { logger: pino(options, destination), close: async () => undefined };
+  // Not synchronous: a reader of the log that stalls must not stall every connection.
+  const standardOutput = pino.destination({ fd: 1, sync: false, maxLength: BUFFERED_BYTES });
+  const logger = pino(options, standardOutput);
+  const close = () => {
+    logger.level = 'silent';
+    return ended(standardOutput);
+  };
+  return { logger, close };
+}
+
+/** Not `flushSync`, which overtakes the write that is under way. */
+function ended(destination: ReturnType<typeof pino.destination>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 500);
+    destination.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    destination.end();
+  });
+}
+
+/**
+ * One line when a connection ends, and one when it failed. Never holds a password, a scramble or a key: the record of
+ * a connection has none.
+ */
+export function logObserver(logger: Logger): Observer {
+  const established = new WeakSet<ConnectionRecord>();
+  return {
+    opened: (connection) => logger.debug(summary(connection), 'connection opened'),
+    tlsEstablished: (connection, leg) => {
+      const tls = leg === 'client' ? connection.clientTls : connection.serverTls;
+      logger.debug({ ...summary(connection), leg, ...describeTls(tls) }, 'TLS established');
+    },
+    established: (connection) => {
+      established.add(connection);
+      logger.debug({ ...summary(connection), user: userOf(connection) }, 'login accepted');
+    },
+    failed: (connection, error) => {
+      const { leg, logLevel } = error.definition;
+      logger[logLevel]({ ...details(connection), code: error.code, leg, ...causeOf(error) }, error.message);
+    },
+    refused: (connection, errno) =>
+      logger.info({ ...details(connection), errno }, 'login refused by the server'),
+    closed: (connection, reason) => {
+      // Port scans and health checks open and close the port without a word.
+      const level = reasonLevel(reason) === 'debug' && !established.has(connection) ? 'debug' : 'info';
+      const durationSeconds = Math.max(0, Date.now() - connection.openedAt) / 1000;
+      logger[level](
+        { ...details(connection), ...legsOf(connection), durationSeconds, reason },
+        'connection closed',
+      );
+    },
+  };
+}
+
+function reasonLevel(reason: CloseReason): string {
+  return reason in errorTable ? errorTable[reason as ProxyError['code']].logLevel : 'info';
+}
+
+function summary({ id, route, clientAddress }: ConnectionRecord): object {
+  return { connection: id, route, client: clientAddress };
+}
+
+function details(connection: ConnectionRecord): object {
+  const { serverAddress, serverVersion, serverThreadId } = connection;
+  return {
+    ...summary(connection),
+    user: userOf(connection),
+    server: serverAddress,
+    serverVersion,
+    serverThreadId,
+  };
+}
+
+function userOf({ user }: ConnectionRecord): string {
+  return user.length > LONGEST_USER ? `${user.slice(0, LONGEST_USER)}…` : user;
+}
+
+function describeTls({ version, cipher, resumed, peerSubject }: TlsDescription): object {
+  return { version, cipher, resumed, ...(peerSubject === '' ? {} : { peerSubject }) };
+}
+
+function legsOf({ clientTls, serverTls, bytesFromClient, bytesFromServer }: ConnectionRecord): object {
+  return {
+    clientLeg: { ...describeTls(clientTls), bytesIn: bytesFromClient, bytesOut: bytesFromServer },
+    serverLeg: { ...describeTls(serverTls), bytesIn: bytesFromServer, bytesOut: bytesFromClient },
+  };
+}
+
+/** The code of the system or of OpenSSL beneath an error; a stack only for what is a bug of the proxy. */
+function causeOf(error: ProxyError): object {
+  const { cause } = error;
+  if (!(cause instanceof Error)) return {};
+  if (error.code === 'internal_error') return { stack: cause.stack };
+  return 'code' in cause && typeof cause.code === 'string' ? { cause: cause.code } : {};
+}

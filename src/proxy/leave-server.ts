@@ -1,0 +1,81 @@
+/**
+ * Leaves a server whose login is not decided, without it counting a broken handshake against the proxy's host. After
+ * max_connect_errors of those (100 by default) a server refuses every connection of the host with error 1129: a port
+ * scan or a health check through the proxy would lock everyone out. A refused login is not counted, so the proxy sends
+ * one that no server accepts and waits for the refusal.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  CLIENT_PLUGIN_AUTH,
+  CLIENT_PROTOCOL_41,
+  CLIENT_SECURE_CONNECTION,
+  CLIENT_SSL,
+  has,
+} from '../wire/capabilities.js';
+import { decodeGreeting, type Greeting } from '../wire/greeting.js';
+import { encodeLogin41 } from '../wire/login.js';
+import { decodeAuthReply } from '../wire/replies.js';
+import type { ServerLeg } from './legs.js';
+
+/** How long the refusal may take, in milliseconds. */
+const PATIENCE_MS = 2_000;
+
+/** More rounds than the decoy dialogues that servers play for unknown users. */
+const MAX_ROUNDS = 6;
+
+/** At most 16 bytes, the limit of MySQL 5.6. Seen by the server's administrator in "Access denied" notes. */
+const USER_OF_ABANDONED_LOGINS = 'proxy_abandoned';
+
+const COM_QUIT = Buffer.from([0x01]);
+
+/** Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. */
+export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<void> {
+  const { port } = server;
+  try {
+    if (server.stage === 'greeted' || server.stage === 'upgraded') {
+      const greeting = decodeGreeting(server.firstPacket);
+      if (!has(greeting.capabilities, CLIENT_PROTOCOL_41)) return;
+      port.write(loginToBeRefused(greeting, server.stage === 'upgraded'));
+      server.stage = 'login-sent';
+    } else if (server.stage === 'login-sent') {
+      // The server waits for an answer that the client will not give any more.
+      port.write(wrongAnswer());
+    }
+    if (server.stage === 'login-sent')
+      await awaitRefusal(server, AbortSignal.any([hurry, AbortSignal.timeout(PATIENCE_MS)]));
+  } catch {
+    // The server is gone, does not answer, or never sent a greeting: nothing is left to spare it.
+  } finally {
+    port.release().destroy();
+  }
+}
+
+async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<void> {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const { payload } = await port.read(signal);
+    const { kind } = decodeAuthReply(payload, false);
+    if (kind === 'err') return;
+    // An anonymous account without a password lets anyone in.
+    if (kind === 'ok') {
+      port.socket.end(Buffer.concat([Buffer.from([COM_QUIT.length, 0, 0, 0]), COM_QUIT]));
+      return;
+    }
+    port.write(wrongAnswer());
+  }
+}
+
+function loginToBeRefused(greeting: Greeting, tls: boolean): Buffer {
+  const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
+  return encodeLogin41({
+    capabilities: ((greeting.capabilities & flags) | (tls ? CLIENT_SSL : 0)) >>> 0,
+    characterSet: greeting.characterSet,
+    user: USER_OF_ABANDONED_LOGINS,
+    authResponse: wrongAnswer(),
+    authPlugin: 'mysql_native_password',
+  });
+}
+
+/** As long as a native scramble; no zero byte in the middle, no length that means something to a plugin. */
+function wrongAnswer(): Buffer {
+  return Buffer.from(randomBytes(20).map((byte) => byte | 1));
+}

@@ -1,0 +1,41 @@
+/** The two connections of a session and how far each has come: what decides the form of an error, and how to leave. */
+import type { Socket } from 'node:net';
+import type { Address } from '../config/model.js';
+import type { PacketPort } from './packet-port.js';
+
+export interface ClientLeg {
+  /** Replaced when the leg becomes TLS. */
+  port: PacketPort;
+  readonly isUnix: boolean;
+  /** Numeric, without the port; empty on a unix socket. */
+  readonly remoteAddress: string;
+  stage: 'accepted' | 'greeted' | 'upgrading' | 'answering';
+  /** Known once the client has sent its flags; without it an ERR packet has no SQLSTATE. */
+  isProtocol41: boolean;
+  isTls: boolean;
+}
+
+export interface ServerLeg {
+  port: PacketPort;
+  readonly address: Address;
+  /** `HOST:PORT`, for messages, logs and the session cache. */
+  readonly name: string;
+  /** Payload of the server's first packet: a greeting, or an ERR in its place. */
+  readonly firstPacket: Buffer;
+  stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'decided';
+  isTls: boolean;
+}
+
+/** Both legs' sockets have small packets to pass on at once, and peers that vanish without a word. */
+export function tuneSocket(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
+}
+
+/** Idle time after which TCP asks whether the peer is still there. */
+const KEEP_ALIVE_DELAY_MS = 60_000;
+
+/** After this, a socket has someone who listens for its errors, whoever else does: without one, Node ends the process. */
+export function ignoreErrors(socket: Socket): void {
+  socket.on('error', () => {});
+}

@@ -1,0 +1,193 @@
+/**
+ * Reads and writes whole packets on one leg until authentication is over.
+ *
+ * It takes exactly the bytes of one packet at a time out of the socket's own buffer, so nothing is ever over-read: what
+ * follows a packet is still in the socket when it is upgraded to TLS or handed to the relay.
+ */
+import type { Socket } from 'node:net';
+import { ProxyError } from '../errors.js';
+import { isTlsError, tlsFailure } from '../tls/failures.js';
+import {
+  decodeHeader,
+  encodePacket,
+  HEADER_LENGTH,
+  MAX_HANDSHAKE_PAYLOAD_LENGTH,
+  type Packet,
+} from '../wire/framing.js';
+
+interface PendingRead {
+  /** Gives the caller what it waits for, if that has arrived. */
+  attempt(): void;
+  reject(reason: unknown): void;
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+export class PacketPort {
+  readonly socket: Socket;
+  readonly #leg: 'client' | 'server';
+  /** `HOST:PORT` of the peer, for messages. */
+  readonly #peer: string;
+  readonly #onGone: ((reason: ProxyError) => void) | undefined;
+  #nextSequenceId: number;
+  /** The header of a packet whose payload has not arrived. */
+  #header: { payloadLength: number; sequenceId: number } | undefined;
+  #pendingRead: PendingRead | undefined;
+  /** Set once; every later read is refused with it. */
+  #failure: ProxyError | undefined;
+
+  /**
+   * `onGone` is called at most once, when the peer closes or breaks the connection, whether or not a read is pending.
+   * Pending input is delivered first.
+   */
+  constructor(
+    socket: Socket,
+    options: {
+      leg: 'client' | 'server';
+      peer: string;
+      nextSequenceId?: number;
+      onGone?: (reason: ProxyError) => void;
+    },
+  ) {
+    this.socket = socket;
+    this.#leg = options.leg;
+    this.#peer = options.peer;
+    this.#nextSequenceId = options.nextSequenceId ?? 0;
+    this.#onGone = options.onGone;
+    socket.on('readable', this.#onReadable);
+    socket.on('end', this.#onEnd);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onEnd);
+  }
+
+  /** The id that the next packet of this leg has, whoever sends it: 0-255. */
+  get nextSequenceId(): number {
+    return this.#nextSequenceId;
+  }
+
+  /**
+   * The next packet; one read at a time. Rejects with a ProxyError (peer gone, packet too large or out of order) or
+   * with the signal's reason. A packet that has arrived in part stays for the next read.
+   */
+  read(signal: AbortSignal): Promise<Packet> {
+    return this.#whenArrived(() => this.#takePacket(), signal);
+  }
+
+  /** Resolves when the peer has sent anything, which stays unread. Rejects as `read` does. */
+  async waitForBytes(signal: AbortSignal): Promise<void> {
+    await this.#whenArrived(() => (this.socket.readableLength > 0 ? true : undefined), signal);
+  }
+
+  /** Whether someone waits for a packet: tells whose turn it was when time ran out. */
+  get isReading(): boolean {
+    return this.#pendingRead !== undefined;
+  }
+
+  /** Sends one payload under the leg's next sequence id. */
+  write(payload: Buffer): void {
+    this.socket.write(encodePacket(this.#nextSequenceId, payload));
+    this.#nextSequenceId = (this.#nextSequenceId + 1) & 0xff;
+  }
+
+  /** Gives the socket back; bytes not read yet are still in it. The port is of no use after that. */
+  release(): Socket {
+    this.socket.off('readable', this.#onReadable);
+    this.socket.off('end', this.#onEnd);
+    this.socket.off('error', this.#onError);
+    this.socket.off('close', this.#onEnd);
+    return this.socket;
+  }
+
+  #whenArrived<T>(take: () => T | undefined, signal: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const settle = (action: () => void) => {
+        this.#pendingRead = undefined;
+        signal.removeEventListener('abort', onAbort);
+        action();
+      };
+      const onAbort = () => settle(() => reject(signal.reason));
+      this.#pendingRead = {
+        attempt: () => {
+          const taken = take();
+          if (taken !== undefined) settle(() => resolve(taken));
+        },
+        reject: (reason) => settle(() => reject(reason)),
+      };
+      signal.addEventListener('abort', onAbort);
+      if (signal.aborted) onAbort();
+      else this.#onReadable();
+    });
+  }
+
+  readonly #onReadable = (): void => {
+    try {
+      this.#pendingRead?.attempt();
+    } catch (error) {
+      this.#pendingRead?.reject(error);
+    }
+    // A stream says `end` only to someone who reads: find out that the peer has gone although no packet is due.
+    if (this.socket.readableLength === 0) this.socket.read(0);
+    if (this.#pendingRead === undefined) return;
+    if (this.#failure !== undefined) this.#pendingRead.reject(this.#failure);
+    else if (this.socket.destroyed || this.socket.readableEnded) this.#fail(this.#gone());
+  };
+
+  readonly #onEnd = (): void => this.#fail(this.#gone());
+
+  readonly #onError = (error: Error): void => {
+    this.#fail(isTlsError(error) ? tlsFailure(this.#leg, this.#peer, error) : this.#gone(error));
+  };
+
+  #gone(error?: Error): ProxyError {
+    const how = error === undefined ? 'closed the connection' : `broke the connection (${error.message})`;
+    return this.#leg === 'client'
+      ? new ProxyError('client_gone', `the client ${how} before its login was over`, { cause: error })
+      : new ProxyError('server_closed', `${this.#peer} ${how} before the login was over`, { cause: error });
+  }
+
+  #fail(failure: ProxyError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    this.#pendingRead?.reject(failure);
+    this.#onGone?.(failure);
+  }
+
+  #takePacket(): Packet | undefined {
+    this.#header ??= this.#takeHeader();
+    if (this.#header === undefined) return undefined;
+    const { payloadLength, sequenceId } = this.#header;
+    const payload = payloadLength === 0 ? NO_BYTES : this.#take(payloadLength);
+    if (payload === undefined) return undefined;
+    this.#header = undefined;
+    this.#nextSequenceId = (sequenceId + 1) & 0xff;
+    return { sequenceId, payload };
+  }
+
+  #takeHeader(): { payloadLength: number; sequenceId: number } | undefined {
+    const bytes = this.#take(HEADER_LENGTH);
+    if (bytes === undefined) return undefined;
+    const header = decodeHeader(bytes);
+    if (header.payloadLength > MAX_HANDSHAKE_PAYLOAD_LENGTH) {
+      const what = `a packet of ${header.payloadLength} bytes before the login was over`;
+      throw this.#leg === 'client'
+        ? new ProxyError('client_packet_too_large', `the client announced ${what}`)
+        : new ProxyError('server_protocol_error', `${this.#peer} announced ${what}`);
+    }
+    // Servers refuse such a client with the same number. A server's ids are taken as they come.
+    if (this.#leg === 'client' && header.sequenceId !== this.#nextSequenceId) {
+      throw new ProxyError(
+        'client_packet_out_of_order',
+        `the client sent packet ${header.sequenceId} where packet ${this.#nextSequenceId} was due`,
+      );
+    }
+    return header;
+  }
+
+  /** Exactly `length` bytes, or none. */
+  #take(length: number): Buffer | undefined {
+    const bytes: Buffer | null = this.socket.read(length);
+    if (bytes === null) return undefined;
+    // At its end a stream gives whatever is left.
+    return bytes.length === length ? bytes : undefined;
+  }
+}

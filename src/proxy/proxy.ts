@@ -1,0 +1,131 @@
+/** The running proxy: its listeners, its routes and the sessions in progress. */
+import type { Socket } from 'node:net';
+import { type Address, formatAddress, type ProxyConfig, type RouteConfig } from '../config/model.js';
+import { ProxyError } from '../errors.js';
+import type { Observer } from '../observe/events.js';
+import { combineObservers } from '../observe/observers.js';
+import { type Listener, listen } from './listener.js';
+import { createRoute, type Route } from './route.js';
+import { Session } from './session.js';
+
+export interface BoundAddress {
+  readonly route: string;
+  /** `HOST:PORT` with the real port, or `unix:PATH`. */
+  readonly address: string;
+}
+
+export interface RunningProxy {
+  readonly addresses: readonly BoundAddress[];
+  /** Accepts connections; false from the moment `close` is called. */
+  ready(): boolean;
+  /** Connections that are open now, those in their handshake included. */
+  connections(): number;
+  /**
+   * Uses another configuration, and newly read certificate files, for connections accepted from now on. All or nothing:
+   * rejects and changes nothing when a file is unusable, or when routes or listen addresses differ.
+   */
+  reload(config: ProxyConfig): Promise<void>;
+  /**
+   * Stops listening, gives connections `graceMs` milliseconds (default 0) to end by themselves, cuts the rest and
+   * resolves when every socket is closed.
+   */
+  close(options?: { graceMs?: number }): Promise<void>;
+}
+
+/** Rejects with an Error that says what to change when an address or a certificate can not be used. */
+export async function startProxy(
+  initial: ProxyConfig,
+  observers: readonly Observer[],
+): Promise<RunningProxy> {
+  const observer = combineObservers(observers);
+  const sessions = new Set<Session>();
+  let config = initial;
+  let routes = createRoutes(config);
+  let accepting = true;
+  let lastId = 0;
+
+  const accept = (routeName: string, isUnix: boolean, socket: Socket) => {
+    const route = routes.get(routeName);
+    if (route === undefined)
+      throw new Error(`a listener of the unknown route ${routeName} accepted a connection`);
+    lastId += 1;
+    const { connectTimeout, handshakeTimeout, maxConnections } = config;
+    const refusal =
+      sessions.size >= maxConnections
+        ? new ProxyError('too_many_connections', `Too many connections: all ${maxConnections} are in use`)
+        : undefined;
+    const session = new Session(socket, {
+      id: lastId,
+      route,
+      observer,
+      connectTimeout,
+      handshakeTimeout,
+      refusal,
+      isUnix,
+    });
+    sessions.add(session);
+    void session.ended.finally(() => sessions.delete(session));
+  };
+
+  const listeners: Listener[] = [];
+  const addresses: BoundAddress[] = [];
+  try {
+    for (const { name, listen: wanted, listenMode } of config.routes) {
+      for (const address of wanted) {
+        const isUnix = address.kind === 'unix';
+        const listener = await listen(address, listenMode, (socket) => accept(name, isUnix, socket));
+        listeners.push(listener);
+        addresses.push({ route: name, address: formatAddress(listener.address) });
+      }
+    }
+  } catch (error) {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    throw error;
+  }
+
+  return {
+    addresses,
+    ready: () => accepting,
+    connections: () => sessions.size,
+    reload: async (next) => {
+      assertSameListeners(config.routes, next.routes);
+      routes = createRoutes(next);
+      config = next;
+    },
+    close: async ({ graceMs = 0 } = {}) => {
+      accepting = false;
+      const closed = listeners.map((listener) => listener.close());
+      if (graceMs > 0) await settledWithin(graceMs, sessions);
+      for (const session of sessions)
+        session.stop(new ProxyError('proxy_shutdown', 'Server shutdown in progress'));
+      await Promise.all([...closed, ...[...sessions].map((session) => session.ended)]);
+    },
+  };
+}
+
+function createRoutes(config: ProxyConfig): ReadonlyMap<string, Route> {
+  return new Map(config.routes.map((route) => [route.name, createRoute(route)]));
+}
+
+function assertSameListeners(current: readonly RouteConfig[], next: readonly RouteConfig[]): void {
+  const describe = (routes: readonly RouteConfig[]) =>
+    routes
+      .map(
+        ({ name, listen }) =>
+          `${name}: ${listen.map((address: Address) => formatAddress(address)).join(' ')}`,
+      )
+      .join('; ');
+  if (describe(current) === describe(next)) return;
+  throw new Error(
+    `routes and listen addresses can not change while the proxy runs (${describe(current)} → ${describe(next)}). Restart it.`,
+  );
+}
+
+async function settledWithin(milliseconds: number, sessions: ReadonlySet<Session>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([timeout, Promise.all([...sessions].map((session) => session.ended))]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,106 @@
+/** Opens the server leg: the first of a route's servers that speaks. */
+import { connect, type Socket } from 'node:net';
+import { type Address, formatAddress } from '../config/model.js';
+import { ProxyError, toProxyError } from '../errors.js';
+import { ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
+import { PacketPort } from './packet-port.js';
+
+/**
+ * Connects and waits for the server's first packet, each server for at most `connectTimeout` milliseconds. Rejects with
+ * a ProxyError that names every server and its failure, or with the signal's reason.
+ */
+export async function openServer(
+  servers: readonly Address[],
+  connectTimeout: number,
+  signal: AbortSignal,
+): Promise<ServerLeg> {
+  const failures: ProxyError[] = [];
+  for (const address of servers) {
+    try {
+      return await openOne(address, connectTimeout, signal);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      failures.push(toProxyError(error));
+    }
+  }
+  const [first] = failures;
+  if (first !== undefined && failures.length === 1) throw first;
+  throw new ProxyError(
+    'server_unreachable',
+    `no server answers: ${failures.map(({ what }) => what).join('; ')}`,
+  );
+}
+
+async function openOne(address: Address, connectTimeout: number, signal: AbortSignal): Promise<ServerLeg> {
+  const name = formatAddress(address);
+  const seconds = connectTimeout / 1000;
+  const timeout = new AbortController();
+  const timer = setTimeout(() => {
+    timeout.abort(
+      socket.connecting
+        ? new ProxyError('server_unreachable', `${name} did not accept the connection within ${seconds} s`)
+        : new ProxyError(
+            'server_timeout',
+            `${name} accepted the connection and sent no greeting within ${seconds} s`,
+          ),
+    );
+  }, connectTimeout);
+  const either = AbortSignal.any([signal, timeout.signal]);
+  const socket = connect({
+    ...(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
+    // The server may close its side first, and what is on the way to it must still arrive.
+    allowHalfOpen: true,
+  });
+  ignoreErrors(socket);
+  tuneSocket(socket);
+  try {
+    await connected(socket, name, either);
+    const port = new PacketPort(socket, { leg: 'server', peer: name });
+    const { payload } = await port.read(either);
+    return { port, address, name, firstPacket: payload, stage: 'greeted', isTls: false };
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function connected(socket: Socket, name: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const finish = (reason?: unknown) => {
+      socket.off('connect', onConnect).off('error', onError);
+      signal.removeEventListener('abort', onAbort);
+      if (reason === undefined) resolve();
+      else reject(reason);
+    };
+    const onConnect = () => finish();
+    const onError = (error: Error) => {
+      finish(
+        new ProxyError('server_unreachable', `${name} can not be reached (${reasonOf(error)})`, {
+          cause: error,
+        }),
+      );
+    };
+    const onAbort = () => finish(signal.reason);
+    socket.on('connect', onConnect).on('error', onError);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+  });
+}
+
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'ECONNREFUSED, nothing listens there'],
+  ['ENOTFOUND', 'ENOTFOUND, the name is not known'],
+  ['EAI_AGAIN', 'EAI_AGAIN, the name server does not answer'],
+  ['EHOSTUNREACH', 'EHOSTUNREACH, no route to the host'],
+  ['ENETUNREACH', 'ENETUNREACH, no route to the network'],
+  ['ETIMEDOUT', 'ETIMEDOUT, no answer'],
+  ['ENOENT', 'ENOENT, there is no such socket file'],
+  ['EACCES', 'EACCES, the proxy may not open the socket file'],
+]);
+
+function reasonOf(error: Error): string {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return REASONS.get(code) ?? (code === '' ? error.message : code);
+}

@@ -1,0 +1,210 @@
+/** One client's connection from accept to the end: opens the server leg, runs the handshake, relays, tells observers. */
+import type { Socket } from 'node:net';
+import { ProxyError, toProxyError } from '../errors.js';
+import {
+  type CloseReason,
+  type ConnectionRecord,
+  type Observer,
+  PASSED_THROUGH,
+  PLAINTEXT,
+} from '../observe/events.js';
+import { encodeErr } from '../wire/replies.js';
+import { handshake } from './handshake.js';
+import { leaveServer } from './leave-server.js';
+import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
+import { PacketPort } from './packet-port.js';
+import { passGreeting } from './passthrough.js';
+import { mayStayPlaintext, type Route } from './route.js';
+import { openServer } from './servers.js';
+import { splice } from './splice.js';
+
+export interface SessionOptions {
+  readonly id: number;
+  readonly route: Route;
+  readonly observer: Observer;
+  /** Milliseconds. */
+  readonly connectTimeout: number;
+  /** Milliseconds, from now until the login is decided. */
+  readonly handshakeTimeout: number;
+  /** Set: the connection is refused with it before a server is bothered. */
+  readonly refusal: ProxyError | undefined;
+  /** The client came through a socket file. */
+  readonly isUnix: boolean;
+}
+
+/** How long a client that was told of an error has to read it and close, in milliseconds. */
+const FAREWELL_MS = 1_000;
+
+export class Session {
+  /** Resolves when both sockets are closed and the observers know; never rejects. */
+  readonly ended: Promise<void>;
+  readonly #options: SessionOptions;
+  readonly #record: ConnectionRecord;
+  readonly #client: ClientLeg;
+  /** Aborted by the deadline and by a shutdown: ends work on both legs. */
+  readonly #deadline = new AbortController();
+  /** Aborted when the client goes away: ends work for the client; the server is then left in good order. */
+  readonly #clientGone = new AbortController();
+  /** Aborted by `stop`: no time is left for good manners. */
+  readonly #stopped = new AbortController();
+  #relayed: readonly Socket[] = [];
+
+  constructor(socket: Socket, options: SessionOptions) {
+    this.#options = options;
+    ignoreErrors(socket);
+    tuneSocket(socket);
+    const passthrough = options.route.config.client.sslMode === 'PASSTHROUGH';
+    const remoteAddress = options.isUnix ? '' : (socket.remoteAddress ?? '');
+    this.#record = {
+      id: options.id,
+      route: options.route.config.name,
+      clientAddress: options.isUnix ? 'unix' : `${remoteAddress}:${socket.remotePort ?? 0}`,
+      openedAt: Date.now(),
+      serverAddress: '',
+      serverVersion: '',
+      serverThreadId: 0,
+      user: '',
+      clientTls: passthrough ? PASSED_THROUGH : PLAINTEXT,
+      serverTls: passthrough ? PASSED_THROUGH : PLAINTEXT,
+      bytesFromClient: 0,
+      bytesFromServer: 0,
+    };
+    const peer = this.#record.clientAddress;
+    this.#client = {
+      port: new PacketPort(socket, { leg: 'client', peer, onGone: this.#onClientGone }),
+      isUnix: options.isUnix,
+      remoteAddress,
+      stage: 'accepted',
+      isProtocol41: false,
+      isTls: false,
+    };
+    this.ended = this.#run();
+  }
+
+  /** Ends the connection: a client in its handshake is told why, one that is relayed is cut off. */
+  stop(reason: ProxyError): void {
+    this.#deadline.abort(reason);
+    this.#stopped.abort(reason);
+    for (const socket of this.#relayed) socket.destroy();
+  }
+
+  async #run(): Promise<void> {
+    const { observer } = this.#options;
+    observer.opened?.(this.#record);
+    const reason = await this.#serve();
+    observer.closed?.(this.#record, reason);
+  }
+
+  async #serve(): Promise<CloseReason> {
+    const { route, observer } = this.#options;
+    const signal = AbortSignal.any([this.#deadline.signal, this.#clientGone.signal]);
+    const timer = setTimeout(() => this.#deadline.abort(this.#timeout()), this.#options.handshakeTimeout);
+    let opening: Promise<ServerLeg> | undefined;
+    let server: ServerLeg | undefined;
+    try {
+      this.#refuseEarly();
+      opening = openServer(route.config.servers, this.#options.connectTimeout, this.#deadline.signal);
+      server = await unlessAborted(opening, signal);
+      this.#record.serverAddress = server.name;
+      if (route.config.client.sslMode === 'PASSTHROUGH') {
+        await passGreeting(this.#client, server, this.#record, signal);
+      } else {
+        const decision = await handshake(this.#client, server, {
+          route,
+          record: this.#record,
+          observer,
+          signal,
+          onClientGone: this.#onClientGone,
+        });
+        if (!decision.accepted) {
+          observer.refused?.(this.#record, decision.errno);
+          await this.#end(server);
+          return 'login_refused';
+        }
+      }
+    } catch (thrown) {
+      const error = toProxyError(thrown);
+      observer.failed?.(this.#record, error);
+      // A client that leaves while its server is still being reached must leave the server in good order all the same.
+      server ??= await opening?.catch(() => undefined);
+      await this.#end(server, error);
+      return error.code;
+    } finally {
+      clearTimeout(timer);
+    }
+    observer.established?.(this.#record);
+    this.#relayed = [this.#client.port.release(), server.port.release()];
+    const [clientSocket, serverSocket] = this.#relayed as [Socket, Socket];
+    if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
+    return splice(clientSocket, serverSocket, this.#record);
+  }
+
+  /** What can be refused without a server: too many connections, and plaintext where TLS is not even on offer. */
+  #refuseEarly(): void {
+    const { refusal, route } = this.#options;
+    if (refusal !== undefined) throw refusal;
+    if (route.config.client.sslMode === 'DISABLED' && !mayStayPlaintext(route, this.#client)) {
+      throw new ProxyError(
+        'client_tls_required',
+        `connections from ${this.#client.remoteAddress} using insecure transport are prohibited, and the route offers no TLS`,
+      );
+    }
+  }
+
+  readonly #onClientGone = (reason: ProxyError): void => this.#clientGone.abort(reason);
+
+  #timeout(): ProxyError {
+    const seconds = this.#options.handshakeTimeout / 1000;
+    const late = this.#client.stage === 'upgrading' || this.#client.port.isReading;
+    return late
+      ? new ProxyError('client_timeout', `the client did not finish its login within ${seconds} s`)
+      : new ProxyError('server_timeout', `the server did not decide the login within ${seconds} s`);
+  }
+
+  /** Tells the client (unless it has the server's own ERR already), leaves the server, and waits until both are closed. */
+  async #end(server: ServerLeg | undefined, error?: ProxyError): Promise<void> {
+    await Promise.all([
+      this.#dismissClient(error),
+      server === undefined ? undefined : leaveServer(server, this.#stopped.signal),
+    ]);
+  }
+
+  #dismissClient(error: ProxyError | undefined): Promise<void> {
+    const { port, stage, isProtocol41 } = this.#client;
+    const { socket } = port;
+    // In the middle of a TLS handshake nothing can be said that the client would understand.
+    if (stage === 'upgrading' || error?.code === 'client_gone') socket.destroy();
+    else if (error !== undefined) {
+      const { errno, sqlState } = error.definition;
+      port.write(encodeErr(errno, isProtocol41 ? sqlState : undefined, error.message));
+    }
+    port.release();
+    return farewell(socket);
+  }
+}
+
+/** Sends what is written, and closes as soon as the peer does, or after FAREWELL_MS. */
+function farewell(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) return resolve();
+    const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
+    socket.on('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    ignoreErrors(socket);
+    socket.end();
+    // Unread input would turn the close into a reset, which may overtake the error on its way to the client.
+    socket.resume();
+  });
+}
+
+/** Settles as the promise does, or rejects as soon as the signal is aborted; the promise goes on by itself then. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

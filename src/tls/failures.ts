@@ -1,0 +1,155 @@
+/** Says in words what a failed TLS handshake or certificate check means, and which error of the table it is. */
+import { type ErrorCode, type Leg, ProxyError } from '../errors.js';
+
+/** OpenSSL's verification results, as Node names them in `authorizationError`. */
+const VERIFICATION_FAILURES: ReadonlyMap<string, { code: ErrorCode; what: string }> = new Map([
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', { code: 'server_certificate_self_signed', what: 'is self-signed' }],
+  ['CERT_HAS_EXPIRED', { code: 'server_certificate_expired', what: 'has expired' }],
+  ['CERT_NOT_YET_VALID', { code: 'server_certificate_not_yet_valid', what: 'is not valid yet' }],
+  ['CERT_REVOKED', { code: 'server_certificate_revoked', what: 'is revoked' }],
+  [
+    'UNABLE_TO_GET_CRL',
+    { code: 'server_certificate_crl_unusable', what: 'is of a CA that has no list in --server-ssl-crl' },
+  ],
+  [
+    'CRL_HAS_EXPIRED',
+    { code: 'server_certificate_crl_unusable', what: 'can not be checked: the revocation list has expired' },
+  ],
+  [
+    'CRL_NOT_YET_VALID',
+    {
+      code: 'server_certificate_crl_unusable',
+      what: 'can not be checked: the revocation list is not valid yet',
+    },
+  ],
+  [
+    'CRL_SIGNATURE_FAILURE',
+    {
+      code: 'server_certificate_crl_unusable',
+      what: 'can not be checked: the signature of the revocation list is wrong',
+    },
+  ],
+  [
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    { code: 'server_certificate_untrusted', what: 'is signed by a CA that the proxy does not trust' },
+  ],
+  [
+    'UNABLE_TO_GET_ISSUER_CERT',
+    { code: 'server_certificate_untrusted', what: 'is signed by a CA that the proxy does not know' },
+  ],
+  [
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    { code: 'server_certificate_untrusted', what: 'is signed by a CA that the proxy does not know' },
+  ],
+  [
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    { code: 'server_certificate_untrusted', what: 'is signed by a CA that the proxy does not know' },
+  ],
+  [
+    'CERT_SIGNATURE_FAILURE',
+    { code: 'server_certificate_untrusted', what: 'is signed by another CA of the same name' },
+  ],
+  [
+    'CERT_UNTRUSTED',
+    { code: 'server_certificate_untrusted', what: 'is signed by a CA that the proxy does not trust' },
+  ],
+]);
+
+/** `verificationError`: OpenSSL's name of the result, `CERT_HAS_EXPIRED` for example. */
+export function serverCertificateFailure(verificationError: string, server: string): ProxyError {
+  const failure = VERIFICATION_FAILURES.get(verificationError) ?? {
+    code: 'server_certificate_invalid',
+    what: 'is not acceptable',
+  };
+  return new ProxyError(failure.code, `the certificate of ${server} ${failure.what} (${verificationError})`);
+}
+
+export function serverNameMismatch(server: string, reason: string): ProxyError {
+  return new ProxyError(
+    'server_certificate_name_mismatch',
+    `the certificate of ${server} is for another name (${reason})`,
+  );
+}
+
+/** `verificationError` undefined: the client presented no certificate. */
+export function clientCertificateFailure(verificationError: string | undefined): ProxyError {
+  return new ProxyError(
+    'client_certificate_rejected',
+    verificationError === undefined
+      ? 'the client presented no certificate'
+      : `the certificate of the client was not accepted (${verificationError})`,
+  );
+}
+
+/** An alert is the other side's verdict; OpenSSL names it in the code: ERR_SSL_TLSV1_ALERT_UNKNOWN_CA. */
+const ALERTS_ABOUT_OUR_CERTIFICATE =
+  /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN|REQUIRED)|ACCESS_DENIED)/;
+
+const NO_COMMON_VERSION =
+  /UNSUPPORTED_PROTOCOL|ALERT_PROTOCOL_VERSION|VERSION_TOO_LOW|WRONG_SSL_VERSION|NO_PROTOCOLS_AVAILABLE/;
+const NO_COMMON_CIPHER =
+  /NO_SHARED_CIPHER|ALERT_HANDSHAKE_FAILURE|NO_CIPHERS_AVAILABLE|ALERT_INSUFFICIENT_SECURITY/;
+const ANSWERED_IN_PLAINTEXT =
+  /WRONG_VERSION_NUMBER|HTTP_REQUEST|UNEXPECTED_MESSAGE|PACKET_LENGTH_TOO_LONG|RECORD_LAYER_FAILURE/;
+
+/** Whether an error of a socket is OpenSSL's, and so belongs to TLS rather than to the network. */
+export function isTlsError(error: Error): boolean {
+  const code = errorCode(error);
+  return code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || code === 'EPROTO';
+}
+
+/** The failure of a handshake, or an alert that came in the place of the first packet, on the named leg. */
+export function tlsFailure(leg: Exclude<Leg, 'none'>, peer: string, error: Error): ProxyError {
+  const code = errorCode(error) || error.message;
+  const cause = { cause: error };
+  if (leg === 'client')
+    return new ProxyError(
+      'client_tls_failed',
+      `the TLS handshake failed: ${clientReason(code)} (${code})`,
+      cause,
+    );
+  if (ALERTS_ABOUT_OUR_CERTIFICATE.test(code)) {
+    return new ProxyError(
+      'server_refused_tls',
+      `${peer} did not accept the client certificate of the proxy (${code})`,
+      cause,
+    );
+  }
+  if (ANSWERED_IN_PLAINTEXT.test(code)) {
+    return new ProxyError(
+      'server_refused_tls',
+      `${peer} broke the TLS handshake off in plaintext (${code})`,
+      cause,
+    );
+  }
+  return new ProxyError(
+    'server_tls_failed',
+    `the TLS handshake with ${peer} failed: ${serverReason(code)} (${code})`,
+    cause,
+  );
+}
+
+function clientReason(code: string): string {
+  if (ALERTS_ABOUT_OUR_CERTIFICATE.test(code))
+    return 'the client does not accept the certificate of the proxy';
+  if (NO_COMMON_VERSION.test(code)) return 'no TLS version in common';
+  if (NO_COMMON_CIPHER.test(code)) return 'no cipher in common';
+  if (ANSWERED_IN_PLAINTEXT.test(code)) return 'the client asked for TLS and went on with something else';
+  return 'the client and the proxy did not agree';
+}
+
+function serverReason(code: string): string {
+  if (NO_COMMON_VERSION.test(code)) return 'no TLS version in common';
+  if (NO_COMMON_CIPHER.test(code)) return 'no cipher in common';
+  if (code === 'ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED') {
+    return 'the server has no secure renegotiation (RFC 5746), accepted only with TLSv1 in --server-tls-version';
+  }
+  if (code === 'ERR_SSL_DH_KEY_TOO_SMALL')
+    return 'its Diffie-Hellman group is too small, leave DHE out of --server-ssl-cipher';
+  return 'the server and the proxy did not agree';
+}
+
+function errorCode(error: Error): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  return typeof code === 'string' ? code : '';
+}

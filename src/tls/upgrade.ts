@@ -1,0 +1,182 @@
+/**
+ * Turns a plaintext socket into a TLS one, on either leg. The only user of TLSSocket.
+ *
+ * Bytes that arrived in the same segment as the SSLRequest are still in the socket's own buffer: they go into the TLS
+ * engine, never into a MySQL decoder. That is what keeps plaintext injected behind an SSLRequest out.
+ */
+import { isIP, type Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { checkServerIdentity, connect, type PeerCertificate, TLSSocket } from 'node:tls';
+import { ProxyError } from '../errors.js';
+import type { TlsDescription } from '../observe/events.js';
+import type { ClientLegTls, ServerLegTls } from './contexts.js';
+import {
+  clientCertificateFailure,
+  serverCertificateFailure,
+  serverNameMismatch,
+  tlsFailure,
+} from './failures.js';
+
+export interface Upgraded {
+  readonly socket: TLSSocket;
+  readonly description: TlsDescription;
+  /**
+   * Why the peer's certificate must not be trusted. The handshake itself is over: the caller says so to the peer inside
+   * TLS, sends nothing secret and ends the connection.
+   */
+  readonly rejection: ProxyError | undefined;
+}
+
+/** Accepts a client's TLS handshake. Rejects with ProxyError `client_tls_failed`, `client_gone` or the signal's reason. */
+export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: AbortSignal): Promise<Upgraded> {
+  const started = performance.now();
+  const secured = new TLSSocket(socket, {
+    isServer: true,
+    secureContext: tls.secureContext,
+    requestCert: tls.requestCertificate,
+    // A client whose certificate is not accepted is told so in an ERR packet, which needs a finished handshake.
+    rejectUnauthorized: false,
+  });
+  secured.disableRenegotiation();
+  // Node emits `secure` for sockets made by this constructor; `secureConnect` is for tls.connect alone.
+  await handshakeEnd(secured, 'secure', signal, (error) =>
+    error === undefined
+      ? new ProxyError('client_gone', 'the client closed the connection during the TLS handshake')
+      : tlsFailure('client', 'the client', error),
+  );
+  const certificate = tls.requestCertificate ? secured.getPeerCertificate() : undefined;
+  return {
+    socket: secured,
+    description: describe(secured, started, subjectOf(certificate)),
+    rejection: tls.requestCertificate ? clientRejection(secured, certificate) : undefined,
+  };
+}
+
+/**
+ * Upgrades the connection to a server. `server` is `HOST:PORT`, the name in messages and the key of the session cache.
+ * Rejects with ProxyError `server_tls_failed`, `server_refused_tls`, `server_closed` or the signal's reason.
+ */
+export async function connectTls(
+  socket: Socket,
+  tls: ServerLegTls,
+  host: string,
+  server: string,
+  signal: AbortSignal,
+): Promise<Upgraded> {
+  const started = performance.now();
+  let certificate: PeerCertificate | undefined;
+  let identityError: Error | undefined;
+  const session = tls.sessions.get(server);
+  const servername = tls.sniServername ?? (isIP(host) === 0 ? host : '');
+  const secured = connect({
+    socket,
+    secureContext: tls.secureContext,
+    // Node would take the SNI name for the identity check, too: the name to check is the one connected to.
+    servername,
+    checkServerIdentity: (_servername, peerCertificate) => {
+      certificate = peerCertificate;
+      if (tls.verifyIdentity) identityError = checkServerIdentity(host, peerCertificate);
+      return identityError;
+    },
+    // Verified below: a server that fails the check gets a proper end of the handshake, or it would count the
+    // connection as broken and, after max_connect_errors of them, block the proxy's host.
+    rejectUnauthorized: false,
+    ...(session === undefined ? {} : { session }),
+  });
+  let newestSession: Buffer | undefined;
+  let trusted = false;
+  secured.on('session', (ticket: Buffer) => {
+    newestSession = ticket;
+    if (trusted) tls.sessions.set(server, ticket);
+  });
+  await handshakeEnd(secured, 'secureConnect', signal, (error) => {
+    // A session that the server chokes on must not fail the next connection too.
+    tls.sessions.delete(server);
+    return error === undefined
+      ? new ProxyError('server_refused_tls', `${server} closed the connection during the TLS handshake`)
+      : tlsFailure('server', server, error);
+  });
+  const rejection = tls.verifyChain ? serverRejection(secured, server, identityError) : undefined;
+  trusted = rejection === undefined;
+  if (trusted && newestSession !== undefined) tls.sessions.set(server, newestSession);
+  if (!trusted) tls.sessions.delete(server);
+  return { socket: secured, description: describe(secured, started, subjectOf(certificate)), rejection };
+}
+
+/** Resolves at the event that ends the handshake; otherwise destroys the socket and rejects. */
+function handshakeEnd(
+  secured: TLSSocket,
+  event: 'secure' | 'secureConnect',
+  signal: AbortSignal,
+  /** `undefined`: the peer closed the connection without an error. */
+  failure: (error: Error | undefined) => ProxyError,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const finish = (reason?: unknown) => {
+      secured.off(event, onSecure).off('error', onError).off('close', onClose).off('end', onClose);
+      signal.removeEventListener('abort', onAbort);
+      if (reason === undefined) return resolve();
+      // Late errors of a socket given up on have no one left to tell.
+      secured.on('error', () => {});
+      secured.destroy();
+      reject(reason);
+    };
+    const onSecure = () => finish();
+    const onError = (error: Error) => finish(failure(isDisconnect(error) ? undefined : error));
+    const onClose = () => finish(failure(undefined));
+    const onAbort = () => finish(signal.reason);
+    secured.on(event, onSecure).on('error', onError).on('close', onClose).on('end', onClose);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+  });
+}
+
+/** Node reports a FIN in the middle of a handshake as ECONNRESET of its own making. */
+function isDisconnect(error: Error): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+function clientRejection(
+  secured: TLSSocket,
+  certificate: PeerCertificate | undefined,
+): ProxyError | undefined {
+  if (certificate === undefined || Object.keys(certificate).length === 0)
+    return clientCertificateFailure(undefined);
+  // `authorized` is only set by tls.Server, which this socket did not come from.
+  const { ssl } = secured as unknown as { ssl: { verifyError(): (Error & { code?: string }) | null } };
+  const error = ssl.verifyError();
+  return error ? clientCertificateFailure(error.code ?? error.message) : undefined;
+}
+
+function serverRejection(
+  secured: TLSSocket,
+  server: string,
+  identityError: Error | undefined,
+): ProxyError | undefined {
+  if (secured.authorized) return undefined;
+  if (identityError !== undefined) {
+    return serverNameMismatch(
+      server,
+      (identityError as Error & { reason?: string }).reason ?? identityError.message,
+    );
+  }
+  return serverCertificateFailure(String(secured.authorizationError), server);
+}
+
+function describe(secured: TLSSocket, started: number, peerSubject: string): TlsDescription {
+  return {
+    version: secured.getProtocol() ?? 'unknown',
+    cipher: secured.getCipher().name,
+    resumed: secured.isSessionReused(),
+    peerSubject,
+    handshakeSeconds: (performance.now() - started) / 1000,
+  };
+}
+
+/** `CN=client,O=Example`, in the certificate's own order. */
+function subjectOf(certificate: PeerCertificate | undefined): string {
+  return Object.entries(certificate?.subject ?? {})
+    .flatMap(([attribute, values]) => [values ?? []].flat().map((value) => `${attribute}=${value}`))
+    .join(',');
+}

@@ -1,0 +1,103 @@
+/**
+ * The server's first packet, Protocol::HandshakeV10.
+ * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
+ *
+ * Layout, v being the offset behind the version's zero byte:
+ *   0     0x0a            | 1     server version, NUL-terminated
+ *   v     thread id u32   | v+4   nonce, first 8 bytes | v+12 filler
+ *   v+13  capabilities, low u16   | v+15 character set u8 | v+16 status u16
+ *   v+18  capabilities, high u16  | v+20 nonce length u8
+ *   v+21  reserved 10 (MariaDB: its extended capabilities in the last 4)
+ *   v+31  nonce, second part, max(13, nonce length - 8) bytes, the last of them 0
+ *   then  name of the default authentication plugin, NUL-terminated (5.5.7-5.5.9: without the NUL)
+ */
+import { ByteReader, MalformedPacketError } from './bytes.js';
+import { CLIENT_MYSQL, CLIENT_PLUGIN_AUTH, CLIENT_SECURE_CONNECTION, has } from './capabilities.js';
+
+const PROTOCOL_VERSION = 10;
+const NONCE_LENGTH = 20;
+
+export interface Greeting {
+  /** The packet's payload as it came. */
+  readonly payload: Buffer;
+  readonly serverVersion: string;
+  readonly threadId: number;
+  /** Unsigned 32 bit. */
+  readonly capabilities: number;
+  /** Collation id, 0-255; 0 where the packet ends before it. */
+  readonly characterSet: number;
+  /** 20 bytes; 8 from servers older than 4.1. Not secret. */
+  readonly nonce: Buffer;
+  /** Empty where the server names none. */
+  readonly authPlugin: string;
+  readonly isMariaDb: boolean;
+  /** Where the two halves of the capability flags stand; high is undefined where the packet ends before it. */
+  readonly capabilitiesLowOffset: number;
+  readonly capabilitiesHighOffset: number | undefined;
+}
+
+/** Throws MalformedPacketError for anything that is not a version 10 greeting. */
+export function decodeGreeting(payload: Buffer): Greeting {
+  const reader = new ByteReader(payload);
+  const protocolVersion = reader.uint8('protocol version');
+  if (protocolVersion !== PROTOCOL_VERSION) {
+    throw new MalformedPacketError(`protocol version is ${protocolVersion}, only 10 is understood`);
+  }
+  const serverVersion = reader.nulTerminated('server version').toString('latin1');
+  const threadId = reader.uint32('thread id');
+  const nonceStart = reader.slice(8, 'first part of the nonce');
+  reader.slice(1, 'filler');
+  const capabilitiesLowOffset = reader.offset;
+  const capabilitiesLow = reader.uint16('capabilities');
+  if (reader.remaining === 0) {
+    return {
+      payload,
+      serverVersion,
+      threadId,
+      capabilities: capabilitiesLow,
+      characterSet: 0,
+      nonce: nonceStart,
+      authPlugin: '',
+      isMariaDb: false,
+      capabilitiesLowOffset,
+      capabilitiesHighOffset: undefined,
+    };
+  }
+  const characterSet = reader.uint8('character set');
+  reader.uint16('status');
+  const capabilitiesHighOffset = reader.offset;
+  const capabilities = ((reader.uint16('capabilities') << 16) | capabilitiesLow) >>> 0;
+  const nonceLength = reader.uint8('nonce length');
+  reader.slice(10, 'reserved bytes');
+  let nonce = nonceStart;
+  if (has(capabilities, CLIENT_SECURE_CONNECTION)) {
+    const nonceEnd = reader.slice(Math.max(13, nonceLength - 8), 'second part of the nonce');
+    // The last byte is always zero and takes no part in any hash.
+    nonce = Buffer.concat([nonceStart, nonceEnd.subarray(0, NONCE_LENGTH - nonceStart.length)]);
+  }
+  const authPlugin = has(capabilities, CLIENT_PLUGIN_AUTH)
+    ? reader.nulTerminatedOrRest().toString('latin1')
+    : '';
+  return {
+    payload,
+    serverVersion,
+    threadId,
+    capabilities,
+    characterSet,
+    nonce,
+    authPlugin,
+    isMariaDb: !has(capabilities, CLIENT_MYSQL) || /mariadb/i.test(serverVersion),
+    capabilitiesLowOffset,
+    capabilitiesHighOffset,
+  };
+}
+
+/** The greeting's payload with other capability flags and every other byte as it was. */
+export function withGreetingCapabilities(greeting: Greeting, capabilities: number): Buffer {
+  const payload = Buffer.from(greeting.payload);
+  payload.writeUInt16LE(capabilities & 0xffff, greeting.capabilitiesLowOffset);
+  if (greeting.capabilitiesHighOffset !== undefined) {
+    payload.writeUInt16LE(capabilities >>> 16, greeting.capabilitiesHighOffset);
+  }
+  return payload;
+}

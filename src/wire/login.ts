@@ -1,0 +1,148 @@
+/**
+ * The client's first packets: SSLRequest, HandshakeResponse41 and HandshakeResponse320.
+ * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html
+ *
+ * HandshakeResponse41: capabilities u32 | max packet u32 | character set u8 | filler 23 (MariaDB: its extended
+ *   capabilities in the last 4) | user NUL | auth response | [schema NUL] | [plugin NUL] | [attributes] | [zstd level]
+ * SSLRequest: the first 32 bytes of that with CLIENT_SSL set; old Connector/J sends only the first 4, clients before
+ *   4.1 the first 5 of their own form.
+ * HandshakeResponse320: capabilities u16 | max packet u24 | user NUL | auth response | [schema NUL]
+ */
+import { ByteReader, MalformedPacketError } from './bytes.js';
+import {
+  CLIENT_CONNECT_WITH_DB,
+  CLIENT_PLUGIN_AUTH,
+  CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA,
+  CLIENT_PROTOCOL_41,
+  CLIENT_SECURE_CONNECTION,
+  CLIENT_SSL,
+  has,
+} from './capabilities.js';
+
+const SSL_REQUEST_LENGTH = 32;
+const SSL_REQUEST_320_LENGTH = 5;
+const FILLER_LENGTH = 23;
+
+export interface ClientFlags {
+  /** Unsigned 32 bit; the form before 4.1 has 16. */
+  readonly capabilities: number;
+  readonly isProtocol41: boolean;
+  /** The client asks for TLS: whatever else the packet holds, the servers ignore it, and so does the proxy. */
+  readonly wantsTls: boolean;
+}
+
+/** Reads only as much as tells an SSLRequest from a login. Throws MalformedPacketError. */
+export function decodeClientFlags(payload: Buffer): ClientFlags {
+  const reader = new ByteReader(payload);
+  const low = reader.uint16('capabilities');
+  const isProtocol41 = has(low, CLIENT_PROTOCOL_41);
+  const capabilities = isProtocol41 ? ((reader.uint16('capabilities') << 16) | low) >>> 0 : low;
+  return { capabilities, isProtocol41, wantsTls: has(capabilities, CLIENT_SSL) };
+}
+
+export interface Login {
+  /** The packet's payload as it came; holds the auth response, so it is never logged. */
+  readonly payload: Buffer;
+  readonly isProtocol41: boolean;
+  /** The flags by which the fields were read. */
+  readonly capabilities: number;
+  readonly user: string;
+  /** Where the auth response stands in the payload, without its length or terminator. */
+  readonly authResponse: Buffer;
+  readonly schema: string;
+  /** Empty where the client names none. */
+  readonly authPlugin: string;
+}
+
+/**
+ * `capabilities` are those that count for the layout: the client's (those of its SSLRequest, where it sent one) that
+ * the proxy offered. Throws MalformedPacketError.
+ */
+export function decodeLogin(payload: Buffer, capabilities: number): Login {
+  return has(capabilities, CLIENT_PROTOCOL_41)
+    ? decodeLogin41(payload, capabilities)
+    : decodeLogin320(payload, capabilities);
+}
+
+function decodeLogin41(payload: Buffer, capabilities: number): Login {
+  const reader = new ByteReader(payload);
+  reader.uint32('capabilities');
+  reader.uint32('maximum packet size');
+  reader.uint8('character set');
+  reader.slice(FILLER_LENGTH, 'filler');
+  const user = reader.nulTerminated('user name').toString('utf8');
+  const authResponse = decodeAuthResponse(reader, capabilities);
+  const schema = has(capabilities, CLIENT_CONNECT_WITH_DB)
+    ? reader.nulTerminatedOrRest().toString('utf8')
+    : '';
+  // Some clients set the flag and leave the field out.
+  const authPlugin = has(capabilities, CLIENT_PLUGIN_AUTH)
+    ? reader.nulTerminatedOrRest().toString('latin1')
+    : '';
+  return { payload, isProtocol41: true, capabilities, user, authResponse, schema, authPlugin };
+}
+
+function decodeAuthResponse(reader: ByteReader, capabilities: number): Buffer {
+  if (has(capabilities, CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA))
+    return reader.lengthEncodedBytes('auth response');
+  if (has(capabilities, CLIENT_SECURE_CONNECTION))
+    return reader.slice(reader.uint8('auth response'), 'auth response');
+  return reader.nulTerminatedOrRest();
+}
+
+function decodeLogin320(payload: Buffer, capabilities: number): Login {
+  const reader = new ByteReader(payload);
+  reader.uint16('capabilities');
+  reader.uint24('maximum packet size');
+  const user = reader.nulTerminatedOrRest().toString('utf8');
+  const hasSchema = has(capabilities, CLIENT_CONNECT_WITH_DB);
+  const authResponse = hasSchema ? reader.nulTerminatedOrRest() : reader.rest();
+  const schema = hasSchema ? reader.nulTerminatedOrRest().toString('utf8') : '';
+  return { payload, isProtocol41: false, capabilities, user, authResponse, schema, authPlugin: '' };
+}
+
+/** The login's payload with other capability flags and every other byte as it was. */
+export function withLoginCapabilities(login: Login, capabilities: number): Buffer {
+  const payload = Buffer.from(login.payload);
+  writeCapabilities(payload, login.isProtocol41, capabilities);
+  return payload;
+}
+
+/**
+ * The SSLRequest that fits a login. Servers take the flags, the character set and MariaDB's extended capabilities from
+ * this packet and ignore or compare those of the login, so they are the login's own.
+ */
+export function sslRequestFor(login: Login, capabilities: number): Buffer {
+  const length = login.isProtocol41 ? SSL_REQUEST_LENGTH : SSL_REQUEST_320_LENGTH;
+  if (login.payload.length < length) throw new MalformedPacketError(`login of ${login.payload.length} bytes`);
+  const payload = Buffer.from(login.payload.subarray(0, length));
+  writeCapabilities(payload, login.isProtocol41, capabilities);
+  return payload;
+}
+
+function writeCapabilities(payload: Buffer, isProtocol41: boolean, capabilities: number): void {
+  if (isProtocol41) payload.writeUInt32LE(capabilities, 0);
+  else payload.writeUInt16LE(capabilities & 0xffff, 0);
+}
+
+/** A HandshakeResponse41 of the proxy's own; the same character set as the greeting's is what every server takes. */
+export function encodeLogin41(fields: {
+  capabilities: number;
+  characterSet: number;
+  user: string;
+  /** At most 255 bytes. */
+  authResponse: Buffer;
+  authPlugin: string;
+}): Buffer {
+  const head = Buffer.alloc(SSL_REQUEST_LENGTH);
+  head.writeUInt32LE(fields.capabilities, 0);
+  head.writeUInt32LE(0xffffff, 4);
+  head.writeUInt8(fields.characterSet, 8);
+  return Buffer.concat([
+    head,
+    Buffer.from(`${fields.user}\0`, 'utf8'),
+    Buffer.from([fields.authResponse.length]),
+    fields.authResponse,
+    Buffer.from(has(fields.capabilities, CLIENT_PLUGIN_AUTH) ? `${fields.authPlugin}\0` : '', 'latin1'),
+  ]);
+}

@@ -1,0 +1,129 @@
+/** A proxy between scripted peers, with everything it told its observers. */
+import type { TestContext } from 'node:test';
+import type {
+  Address,
+  ClientLegConfig,
+  ProxyConfig,
+  RouteConfig,
+  ServerLegConfig,
+} from '../../src/config/model.js';
+import type { ProxyError } from '../../src/errors.js';
+import type { CloseReason, ConnectionRecord, Observer } from '../../src/observe/events.js';
+import { type RunningProxy, startProxy } from '../../src/proxy/proxy.js';
+import { ScriptedPeer, ScriptedServer } from '../support/scripted-peer.js';
+
+export interface Observed {
+  readonly connection: ConnectionRecord;
+  error?: ProxyError;
+  refusedWith?: number;
+  established?: boolean;
+  tlsFailures: { leg: string; code: string }[];
+  closed?: CloseReason;
+}
+
+export interface Scenario {
+  readonly proxy: RunningProxy;
+  readonly server: ScriptedServer;
+  readonly offersTls: boolean;
+  /** In the order in which connections were accepted. */
+  readonly observed: Observed[];
+  connectClient(): Promise<ScriptedPeer>;
+  /** A new client together with the proxy's connection to the server that it causes. */
+  connectBoth(): Promise<{ client: ScriptedPeer; server: ScriptedPeer }>;
+  /** Resolves when the proxy has let go of every connection. */
+  quiet(): Promise<void>;
+}
+
+export interface ScenarioOptions {
+  client?: Partial<ClientLegConfig>;
+  server?: Partial<ServerLegConfig>;
+  servers?: (port: number) => Address[];
+  listen?: Address;
+  process?: Partial<Omit<ProxyConfig, 'routes'>>;
+}
+
+export async function startScenario(t: TestContext, options: ScenarioOptions = {}): Promise<Scenario> {
+  const server = await ScriptedServer.listen();
+  const listen = options.listen ?? { kind: 'tcp', host: '127.0.0.1', port: 0 };
+  const route: RouteConfig = {
+    name: 'default',
+    listen: [listen],
+    listenMode: 0o600,
+    servers: options.servers?.(server.port) ?? [{ kind: 'tcp', host: '127.0.0.1', port: server.port }],
+    allowSocketServer: false,
+    client: {
+      sslMode: 'DISABLED',
+      tlsVersion: ['TLSv1.2', 'TLSv1.3'],
+      plaintextFrom: ['127.0.0.0/8'],
+      ...options.client,
+    },
+    server: { sslMode: 'DISABLED', tlsVersion: ['TLSv1.2', 'TLSv1.3'], ...options.server },
+  };
+  const observed: Observed[] = [];
+  const proxy = await startProxy(
+    {
+      routes: [route],
+      connectTimeout: 2_000,
+      handshakeTimeout: 5_000,
+      maxConnections: 100,
+      logLevel: 'silent',
+      logFormat: 'json',
+      ...options.process,
+    },
+    [recorder(observed)],
+  );
+  const clients: ScriptedPeer[] = [];
+  t.after(async () => {
+    for (const client of clients) client.close();
+    await proxy.close();
+    await server.close();
+  });
+  const connectClient = async () => {
+    const [bound] = proxy.addresses;
+    const port = Number(bound?.address.split(':').at(-1));
+    const client = await ScriptedPeer.connect(
+      listen.kind === 'unix' ? { path: listen.path } : { host: listen.host, port },
+    );
+    clients.push(client);
+    return client;
+  };
+  return {
+    proxy,
+    server,
+    offersTls: route.client.sslMode === 'PREFERRED' || route.client.sslMode === 'REQUIRED',
+    observed,
+    connectClient,
+    connectBoth: async () => {
+      const accepted = server.connection();
+      return { client: await connectClient(), server: await accepted };
+    },
+    quiet: async () => {
+      while (proxy.connections() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+  };
+}
+
+function recorder(observed: Observed[]): Observer {
+  const entry = (connection: ConnectionRecord): Observed => {
+    const found = observed.find((candidate) => candidate.connection === connection);
+    if (found === undefined) throw new Error(`connection ${connection.id} was never opened`);
+    return found;
+  };
+  return {
+    opened: (connection) => void observed.push({ connection, tlsFailures: [] }),
+    tlsFailed: (connection, leg, error) => void entry(connection).tlsFailures.push({ leg, code: error.code }),
+    established: (connection) => {
+      entry(connection).established = true;
+    },
+    failed: (connection, error) => {
+      entry(connection).error = error;
+    },
+    refused: (connection, errno) => {
+      entry(connection).refusedWith = errno;
+    },
+    closed: (connection, reason) => {
+      if (entry(connection).closed !== undefined) throw new Error('closed twice');
+      entry(connection).closed = reason;
+    },
+  };
+}

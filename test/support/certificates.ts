@@ -1,0 +1,140 @@
+/** Makes certificates for tests, good and bad ones. RSA only: the yaSSL in MySQL 5.6 knows nothing else. */
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import forge from 'node-forge';
+
+/** A certificate and its key, as PEM texts. */
+export interface Identity {
+  commonName: string;
+  certificate: string;
+  key: string;
+  /** Hexadecimal. */
+  serialNumber: string;
+}
+
+export interface SavedIdentity extends Identity {
+  certificateFile: string;
+  keyFile: string;
+}
+
+export interface CertificateRequest {
+  commonName: string;
+  purpose: 'ca' | 'server' | 'client';
+  /** Without one the certificate signs itself. */
+  issuer?: Identity;
+  /** Names and addresses that it is valid for. */
+  names?: readonly string[];
+  validFrom?: Date;
+  validTo?: Date;
+  keyBits?: number;
+}
+
+export interface TestCertificates {
+  folder: string;
+  ca: SavedIdentity;
+  server: SavedIdentity;
+  client: SavedIdentity;
+  /** The file paths as `startServer` takes them. */
+  serverTls: { ca: string; cert: string; key: string };
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+export const loopbackNames: readonly string[] = ['localhost', '127.0.0.1', '::1'];
+
+/**
+ * Writes a CA and one certificate for a server and one for a client into `folder`, under the names that MySQL itself
+ * uses: ca.pem, ca-key.pem, server-cert.pem, server-key.pem, client-cert.pem and client-key.pem.
+ */
+export function makeCertificates(
+  folder: string,
+  options: { serverNames?: readonly string[] } = {},
+): TestCertificates {
+  const ca = issueCertificate({ commonName: 'Test CA', purpose: 'ca' });
+  const names = options.serverNames ?? loopbackNames;
+  const server = issueCertificate({ commonName: 'Test server', purpose: 'server', issuer: ca, names });
+  const client = issueCertificate({ commonName: 'Test client', purpose: 'client', issuer: ca });
+  const saved = {
+    ca: saveIdentity(ca, path.join(folder, 'ca.pem'), path.join(folder, 'ca-key.pem')),
+    server: saveIdentity(server, path.join(folder, 'server-cert.pem'), path.join(folder, 'server-key.pem')),
+    client: saveIdentity(client, path.join(folder, 'client-cert.pem'), path.join(folder, 'client-key.pem')),
+  };
+  const serverTls = {
+    ca: saved.ca.certificateFile,
+    cert: saved.server.certificateFile,
+    key: saved.server.keyFile,
+  };
+  return { folder, ...saved, serverTls };
+}
+
+export function saveIdentity(identity: Identity, certificateFile: string, keyFile: string): SavedIdentity {
+  mkdirSync(path.dirname(certificateFile), { recursive: true });
+  writeFileSync(certificateFile, identity.certificate);
+  writeFileSync(keyFile, identity.key, { mode: 0o600 });
+  return { ...identity, certificateFile, keyFile };
+}
+
+export function issueCertificate(request: CertificateRequest): Identity {
+  const keys = generateKeyPairSync('rsa', {
+    modulusLength: request.keyBits ?? 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    // yaSSL reads no PKCS #8.
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  });
+  const certificate = forge.pki.createCertificate();
+  certificate.publicKey = forge.pki.publicKeyFromPem(keys.publicKey);
+  certificate.serialNumber = newSerialNumber();
+  // yaSSL ignores seconds, and so takes a certificate of this very minute for one of the future.
+  certificate.validity.notBefore = request.validFrom ?? new Date(Date.now() - dayMs);
+  certificate.validity.notAfter = request.validTo ?? new Date(Date.now() + 30 * dayMs);
+
+  const subject = [{ name: 'commonName', value: request.commonName }];
+  const issuer = request.issuer && forge.pki.certificateFromPem(request.issuer.certificate);
+  certificate.setSubject(subject);
+  certificate.setIssuer(issuer?.subject.attributes ?? subject);
+  certificate.setExtensions(extensionsFor(request, issuer ?? certificate));
+  const signingKey = forge.pki.privateKeyFromPem(request.issuer?.key ?? keys.privateKey);
+  certificate.sign(signingKey, forge.md.sha256.create());
+  return {
+    commonName: request.commonName,
+    certificate: withUnixLines(forge.pki.certificateToPem(certificate)),
+    key: keys.privateKey,
+    serialNumber: certificate.serialNumber,
+  };
+}
+
+function extensionsFor(request: CertificateRequest, issuer: forge.pki.Certificate): object[] {
+  const isCa = request.purpose === 'ca';
+  const common = [
+    { name: 'basicConstraints', cA: isCa, critical: true },
+    { name: 'subjectKeyIdentifier' },
+    { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
+  ];
+  if (isCa) return [...common, { name: 'keyUsage', critical: true, keyCertSign: true, cRLSign: true }];
+  const altNames = (request.names ?? []).map((name) =>
+    isAddress(name) ? { type: 7, ip: name } : { type: 2, value: name },
+  );
+  return [
+    ...common,
+    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
+    {
+      name: 'extKeyUsage',
+      serverAuth: request.purpose === 'server',
+      clientAuth: request.purpose === 'client',
+    },
+    ...(altNames.length > 0 ? [{ name: 'subjectAltName', altNames }] : []),
+  ];
+}
+
+function isAddress(name: string): boolean {
+  return /^[\d.]+$/.test(name) || name.includes(':');
+}
+
+/** Positive and without a leading zero, so that it reads the same everywhere. */
+function newSerialNumber(): string {
+  return `4${randomBytes(16).toString('hex').slice(1)}`;
+}
+
+export function withUnixLines(pem: string): string {
+  return pem.replaceAll('\r\n', '\n');
+}

@@ -1,0 +1,174 @@
+/**
+ * Writes the files that are generated from the table of options; with `--check` only says which of them differ from
+ * what would be written, and exits with 1 then. To be run in the root folder of the project.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { commandLineOptions } from '../../src/config/command-line-options.js';
+import type { OptionDefinition, OptionScope } from '../../src/config/option-definition.js';
+import { camelCase, environmentName, routeKey } from '../../src/config/option-names.js';
+import { options } from '../../src/config/option-table.js';
+import { configJsonSchema } from '../../src/config/schema.js';
+
+/** Contents by path, relative to the root folder of the project. */
+export function generatedFiles(): ReadonlyMap<string, string> {
+  return new Map([
+    ['docs/configuration.md', configurationPage()],
+    ['config/proxy.schema.json', `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`],
+  ]);
+}
+
+const sections: readonly { scope: OptionScope; title: string; text: string }[] = [
+  {
+    scope: 'route',
+    title: 'Route',
+    text: 'Where clients connect, and which server they reach. In `routes:` the servers are listed under `servers`.',
+  },
+  {
+    scope: 'client',
+    title: 'Client leg',
+    text: 'The connection from the application to the proxy. Inside a route these stand under `client:`, without the prefix.',
+  },
+  {
+    scope: 'server',
+    title: 'Server leg',
+    text: 'The connection from the proxy to the MySQL server. Inside a route these stand under `server:`, without the prefix.',
+  },
+  { scope: 'process', title: 'Process', text: 'These hold for all routes.' },
+];
+
+function configurationPage(): string {
+  return `${[introduction, commandLineSection(), ...sections.map(section), closing].join('\n\n')}\n`;
+}
+
+const introduction = `# Configuration
+
+<!-- Generated from src/config/option-table.ts by "npm run docs". Edit that file instead. -->
+
+Every option can be given in four places. The first that has it wins:
+
+1. a flag: \`--server-ssl-ca ca.pem\`
+2. an environment variable: \`MYSQL_TLS_PROXY_SERVER_SSL_CA=ca.pem\`; one that is empty counts as not given, and
+   a list is separated by commas
+3. a key of the file given with \`--config\`: \`server-ssl-ca: ca.pem\`, or \`serverSslCa\`
+4. the default
+
+The file is YAML or JSON. Either it has the options of a single route, by the names of the flags:
+
+\`\`\`yaml
+listen: 127.0.0.1:3307
+server: db.example.com:3306
+server-ssl-ca: ca.pem
+\`\`\`
+
+or a list of routes, in which each option stands with its leg:
+
+\`\`\`yaml
+routes:
+  - name: orders
+    listen: [127.0.0.1:3307, "unix:/run/mysqld/mysqld.sock"]
+    servers: [db-1.example.com:3306, db-2.example.com:3306]
+    server: { ssl-ca: ca.pem, ssl-cert: client-cert.pem, ssl-key: client-key.pem }
+  - name: reports
+    listen: 0.0.0.0:3308
+    servers: reports.example.com
+    client: { ssl-mode: REQUIRED, ssl-cert: proxy-cert.pem, ssl-key: proxy-key.pem }
+    server: { ssl-ca: ca.pem }
+\`\`\`
+
+Flags, environment variables and options outside \`routes\` describe the route called \`default\`.
+Relative paths start from the folder of the file, or, in flags and variables, from the current folder.
+Modes and other words may be written in any case, and with \`-\` instead of \`_\`. Unknown keys, flags and variables are
+errors. Durations have a unit (\`500ms\`, \`9s\`, \`1m\`); a bare number is seconds.
+
+\`mysql-tls-proxy --check-config\` says all that is wrong at once, and \`--print-config\` shows what is in use and where each
+value came from. [\`config/proxy.schema.json\`](../config/proxy.schema.json) is the JSON Schema for editors,
+[\`config/proxy.example.yaml\`](../config/proxy.example.yaml) an example.
+
+SIGHUP reads the file and all certificates again, for new connections. If anything is wrong, the old configuration stays
+in use. Options marked "at start" need a restart.`;
+
+function commandLineSection(): string {
+  const rows = commandLineOptions.map(({ name, metavar, environment, description }) => {
+    const variable = environment ? `\`${environmentName(name)}\`` : '–';
+    return `| \`--${name}${metavar === '' ? '' : ` ${metavar}`}\` | ${variable} | ${cell(description)} |`;
+  });
+  return ['## Command line', '', '| Flag | Environment | |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function section({ scope, title, text }: (typeof sections)[number]): string {
+  const rows = options.filter((option) => option.scope === scope).map(optionEntry);
+  return [`## ${title}`, '', text, '', rows.join('\n\n')].join('\n');
+}
+
+function optionEntry(option: OptionDefinition): string {
+  const key = routeKey(option);
+  const places = [
+    `\`${environmentName(option.name)}\``,
+    `\`${option.name}\` (\`${camelCase(option.name)}\`)`,
+  ];
+  if (option.scope !== 'process') {
+    const leg = option.scope === 'route' ? '' : `${option.scope}: `;
+    places.push(`in a route \`${leg}${key}\``);
+  }
+  const details = [
+    `Default: ${defaultOf(option)}`,
+    option.list === undefined ? undefined : 'Repeatable',
+    `Changes take effect ${option.reloadable ? 'on SIGHUP' : 'at start'}`,
+    `Since ${option.since}`,
+  ];
+  return [
+    `### \`--${option.name}${option.metavar === '' ? '' : ` ${option.metavar}`}\``,
+    '',
+    `${option.description}.`,
+    '',
+    `- ${places.join(' · ')}`,
+    `- ${details.filter((detail) => detail !== undefined).join(' · ')}`,
+  ].join('\n');
+}
+
+function spellings(name: string): string {
+  const camel = camelCase(name);
+  return camel === name ? `\`${name}\`` : `\`${name}\` or \`${camel}\``;
+}
+
+function defaultOf(option: OptionDefinition): string {
+  if (option.defaultText !== undefined) return option.defaultText;
+  if (option.default === undefined) return option.name === 'server' ? 'none, it must be given' : 'none';
+  const values = typeof option.default === 'function' ? [] : [option.default].flat();
+  return values.map((value) => `\`${value}\``).join(', ');
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}
+
+const closing = `## Exit codes
+
+| Code | Meaning |
+| --- | --- |
+| 0 | stopped by a signal; the configuration is valid |
+| 1 | failed while starting or running: a port in use, or stopped by a second signal |
+| 2 | wrong usage or configuration |`;
+
+function main(check: boolean): void {
+  for (const [path, contents] of generatedFiles()) {
+    if (!check) {
+      writeFileSync(path, contents);
+      process.stdout.write(`wrote ${path}\n`);
+    } else if (readIfThere(path) !== contents) {
+      process.stderr.write(`${path} differs from what "npm run docs" would write\n`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main(process.argv.includes('--check'));
