@@ -5,9 +5,9 @@ import { hideBin } from 'yargs/helpers';
 import { startFlagNames, startFlags } from './commands/flags.js';
 import type { Outcome } from './commands/outcome.js';
 import { start } from './commands/start.js';
-import { packageVersion } from './commands/version.js';
 import { kebabCase } from './config/option-names.js';
 import { didYouMean } from './config/suggestion.js';
+import { packageVersion } from './version.js';
 
 /** Wrong usage, as opposed to a failure while running. */
 class UsageError extends Error {}
@@ -44,7 +44,6 @@ async function main(words: readonly string[]): Promise<Outcome> {
             terminal: process.stdout.isTTY === true,
             ...configFile(values['config']),
           },
-          version: packageVersion(),
           checkConfig: values['check-config'] === true,
           printConfig: values['print-config'] === true,
         });

@@ -15,12 +15,17 @@ import type { Observer } from './observe/events.js';
 import { type Service, startService } from './service.js';
 
 export { ConfigError } from './config/config-error.js';
-export type { ClientLegOptions, ProxyOptions, RouteOptions, ServerLegOptions } from './config/proxy-options.js';
+export type {
+  ClientLegOptions,
+  ProxyOptions,
+  RouteOptions,
+  ServerLegOptions,
+} from './config/proxy-options.js';
 export { type ErrorCode, errorTable, ProxyError } from './errors.js';
 export type { CloseReason, ConnectionRecord, Observer, TlsDescription } from './observe/events.js';
 export type { BoundAddress } from './proxy/proxy.js';
 
-export interface Proxy extends Omit<Service, 'reload'> {
+export interface MysqlTlsProxy extends Omit<Service, 'reload'> {
   /**
    * Takes other options, or the same ones with certificate files read anew. All or nothing: rejects with ConfigError or
    * Error, and the old state stays. Routes and listen addresses can not change.
@@ -38,7 +43,7 @@ export interface Proxy extends Omit<Service, 'reload'> {
 export async function createProxy(
   options: ProxyOptions,
   { observer }: { observer?: Observer } = {},
-): Promise<Proxy> {
+): Promise<MysqlTlsProxy> {
   const service = await startService(configOf(options), observer === undefined ? [] : [observer]);
   return {
     addresses: service.addresses,

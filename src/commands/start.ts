@@ -4,16 +4,14 @@ import { type ConfigSources, type LoadedConfig, loadConfig } from '../config/loa
 import type { ProxyConfig } from '../config/model.js';
 import { printConfig } from '../config/print.js';
 import { restartNeeded } from '../config/restart-needed.js';
-import { type AdminServer, startAdminServer } from '../observe/admin-server.js';
 import { createLogger, type Log, type Logger, logObserver } from '../observe/log.js';
-import { createMetrics } from '../observe/metrics.js';
-import { type RunningProxy, startProxy } from '../proxy/proxy.js';
+import { type Service, startService } from '../service.js';
+import { packageVersion } from '../version.js';
 import type { Outcome } from './outcome.js';
 import { listenForSignals, type ServiceSignals } from './signals.js';
 
 export interface StartRequest {
   readonly sources: ConfigSources;
-  readonly version: string;
   readonly checkConfig: boolean;
   readonly printConfig: boolean;
 }
@@ -60,32 +58,20 @@ async function run(
 ): Promise<Outcome> {
   const { logger } = log;
   for (const warning of warnings) logger.warn({ option: warning.option }, formatProblem(warning));
-  const routeNames = config.routes.map((route) => route.name);
-  const { registry, observer } = createMetrics(routeNames, request.version);
-  let proxy: RunningProxy;
+  let service: Service;
   try {
-    proxy = await startProxy(config, [observer, logObserver(logger)]);
+    service = await startService(config, [logObserver(logger)]);
   } catch (error) {
     return failedToStart(config, logger, messageOf(error));
   }
-  let admin: AdminServer | undefined;
-  try {
-    const unreadyReason = () => (proxy.ready() ? undefined : 'the proxy is stopping');
-    if (config.adminListen !== undefined) {
-      admin = await startAdminServer({ listen: config.adminListen, metrics: registry, unreadyReason });
-    }
-  } catch (error) {
-    await proxy.close();
-    return failedToStart(config, logger, `cannot listen for --admin-listen: ${messageOf(error)}`);
-  }
-  logReady(proxy, admin, { logger, version: request.version });
-  signals.onReload(createReload(config, { request, logger, proxy }));
+  logReady(service, logger);
+  signals.onReload(createReload(config, { request, logger, service }));
   const signal = await signals.stop;
-  logger.info({ signal, connections: proxy.connections() }, 'stopping');
-  const stopped = proxy.close().then(() => admin?.close());
-  const cut = await Promise.race([stopped.then(() => undefined), signals.stopAtOnce]);
+  logger.info({ signal, connections: service.connections() }, 'stopping');
+  const stopped = service.close().then(() => undefined);
+  const cut = await Promise.race([stopped, signals.stopAtOnce]);
   if (cut !== undefined) {
-    logger.warn({ signal: cut, connections: proxy.connections() }, 'stopped at once by a second signal');
+    logger.warn({ signal: cut, connections: service.connections() }, 'stopped at once by a second signal');
     return { exitCode: 1, force: true };
   }
   logger.info('stopped');
@@ -98,34 +84,27 @@ function failedToStart({ logLevel }: ProxyConfig, logger: Logger, message: strin
   return { exitCode: 1 };
 }
 
-interface ReadyContext {
-  readonly logger: Logger;
-  readonly version: string;
-}
-
 /** Scripts wait for this line, and read the real ports from it. */
-function logReady(
-  proxy: RunningProxy,
-  admin: AdminServer | undefined,
-  { logger, version }: ReadyContext,
-): void {
+function logReady({ addresses, adminAddress }: Service, logger: Logger): void {
   const routes: Record<string, string[]> = {};
-  for (const { route, address } of proxy.addresses) {
+  for (const { route, address } of addresses) {
     routes[route] = [...(routes[route] ?? []), address];
   }
-  const listen = proxy.addresses.map(({ address }) => address);
-  const fields = { listen, routes, admin: admin?.address ?? 'off', version };
-  logger.info(fields, 'ready');
+  const listen = addresses.map(({ address }) => address);
+  logger.info({ listen, routes, admin: adminAddress ?? 'off', version: packageVersion() }, 'ready');
 }
 
 interface ReloadContext {
   readonly request: StartRequest;
   readonly logger: Logger;
-  readonly proxy: RunningProxy;
+  readonly service: Service;
 }
 
 /** All or nothing: whatever is wrong with the new configuration, the old one stays in use. */
-function createReload(initial: ProxyConfig, { request, logger, proxy }: ReloadContext): () => Promise<void> {
+function createReload(
+  initial: ProxyConfig,
+  { request, logger, service }: ReloadContext,
+): () => Promise<void> {
   let current = initial;
   return async () => {
     try {
@@ -133,7 +112,7 @@ function createReload(initial: ProxyConfig, { request, logger, proxy }: ReloadCo
       const restart = restartNeeded(current, config);
       if (restart.length > 0)
         throw new Error(`these options need a restart to change: ${restart.join(', ')}`);
-      await proxy.reload(config);
+      await service.reload(config);
       current = config;
       logger.level = config.logLevel;
       for (const warning of warnings) logger.warn({ option: warning.option }, formatProblem(warning));

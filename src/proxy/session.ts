@@ -136,7 +136,8 @@ export class Session {
     this.#relayed = [this.#client.port.release(), server.port.release()];
     const [clientSocket, serverSocket] = this.#relayed as [Socket, Socket];
     if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
-    return splice(clientSocket, serverSocket, this.#record);
+    const reason = await splice(clientSocket, serverSocket, this.#record);
+    return this.#stopped.signal.aborted ? 'proxy_shutdown' : reason;
   }
 
   /** What can be refused without a server: too many connections, and plaintext where TLS is not even on offer. */

@@ -64,12 +64,17 @@ export function serverCertificateFailure(verificationError: string, server: stri
   return new ProxyError(failure.code, `the certificate of ${server} ${failure.what} (${verificationError})`);
 }
 
-export function serverNameMismatch(server: string, reason: string): ProxyError {
+/** `names`: the certificate's own, `DNS:db.example, IP Address:192.0.2.1`; `host`: the one connected to. */
+export function serverNameMismatch(names: string, host: string, server: string): ProxyError {
+  const shown = names.length > MAX_NAMES_SHOWN ? `${names.slice(0, MAX_NAMES_SHOWN)}…` : names;
   return new ProxyError(
     'server_certificate_name_mismatch',
-    `the certificate of ${server} is for another name (${reason})`,
+    `the certificate of ${server} is for another name: ${shown}, not ${host}`,
   );
 }
+
+/** Characters; clients keep 511 bytes of an error's whole text. */
+const MAX_NAMES_SHOWN = 150;
 
 /** `verificationError` undefined: the client presented no certificate. */
 export function clientCertificateFailure(verificationError: string | undefined): ProxyError {

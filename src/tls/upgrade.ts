@@ -65,7 +65,7 @@ export async function connectTls(
 ): Promise<Upgraded> {
   const started = performance.now();
   let certificate: PeerCertificate | undefined;
-  let identityError: Error | undefined;
+  let identityError: ProxyError | undefined;
   const session = tls.sessions.get(server);
   const servername = tls.sniServername ?? (isIP(host) === 0 ? host : '');
   const secured = connect({
@@ -75,7 +75,9 @@ export async function connectTls(
     servername,
     checkServerIdentity: (_servername, peerCertificate) => {
       certificate = peerCertificate;
-      if (tls.verifyIdentity) identityError = checkServerIdentity(host, peerCertificate);
+      if (tls.verifyIdentity && checkServerIdentity(host, peerCertificate) !== undefined) {
+        identityError = serverNameMismatch(namesOf(peerCertificate), host, server);
+      }
       return identityError;
     },
     // Verified below: a server that fails the check gets a proper end of the handshake, or it would count the
@@ -152,16 +154,15 @@ function clientRejection(
 function serverRejection(
   secured: TLSSocket,
   server: string,
-  identityError: Error | undefined,
+  identityError: ProxyError | undefined,
 ): ProxyError | undefined {
   if (secured.authorized) return undefined;
-  if (identityError !== undefined) {
-    return serverNameMismatch(
-      server,
-      (identityError as Error & { reason?: string }).reason ?? identityError.message,
-    );
-  }
-  return serverCertificateFailure(String(secured.authorizationError), server);
+  return identityError ?? serverCertificateFailure(String(secured.authorizationError), server);
+}
+
+/** The common name counts only where the certificate has no alternative names. */
+function namesOf({ subjectaltname, subject }: PeerCertificate): string {
+  return subjectaltname ?? `CN=${[subject?.CN ?? ''].flat().join(',')}`;
 }
 
 function describe(secured: TLSSocket, started: number, peerSubject: string): TlsDescription {

@@ -83,7 +83,17 @@ const MAX_ERR_MESSAGE_BYTES = 511;
  * protocol before 4.1: it would be shown as part of the text.
  */
 export function encodeErr(errno: number, sqlState: string | undefined, message: string): Buffer {
-  const text = Buffer.from(message, 'utf8').subarray(0, MAX_ERR_MESSAGE_BYTES);
+  const text = cutToWholeCharacters(Buffer.from(message, 'utf8'), MAX_ERR_MESSAGE_BYTES);
   const head = Buffer.from([ERR_HEADER, errno & 0xff, errno >>> 8]);
   return Buffer.concat([head, Buffer.from(sqlState === undefined ? '' : `#${sqlState}`, 'latin1'), text]);
+}
+
+function cutToWholeCharacters(utf8: Buffer, maxLength: number): Buffer {
+  let end = Math.min(utf8.length, maxLength);
+  while (isContinuationByte(utf8[end])) end--;
+  return utf8.subarray(0, end);
+}
+
+function isContinuationByte(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0xc0) === 0x80;
 }

@@ -103,10 +103,7 @@ function section({ scope, title, text }: (typeof sections)[number]): string {
 
 function optionEntry(option: OptionDefinition): string {
   const key = routeKey(option);
-  const places = [
-    `\`${environmentName(option.name)}\``,
-    `\`${option.name}\` (\`${camelCase(option.name)}\`)`,
-  ];
+  const places = [`\`${environmentName(option.name)}\``, spellings(option.name)];
   if (option.scope !== 'process') {
     const leg = option.scope === 'route' ? '' : `${option.scope}: `;
     places.push(`in a route \`${leg}${key}\``);

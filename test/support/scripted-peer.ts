@@ -153,9 +153,10 @@ export class ScriptedPeer {
     this.socket.end();
   }
 
-  /** RST. */
+  /** RST; on a TLS socket, where Node has no such thing, FIN without close_notify. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    if (this.socket instanceof TLSSocket) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   close(): void {

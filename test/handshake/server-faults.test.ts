@@ -1,0 +1,345 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { createSecureContext } from 'node:tls';
+import type { ErrorCode } from '../../src/errors.js';
+import { issueCertificate, makeCertificates, saveIdentity } from '../support/certificates.js';
+import {
+  authSwitch,
+  err,
+  FLAGS,
+  greeting,
+  login,
+  OK,
+  readErr,
+  SERVER_FLAGS,
+  sslRequest,
+} from '../support/packets.js';
+import { frame, type ScriptedPeer } from '../support/scripted-peer.js';
+import { type ScenarioOptions, startScenario } from './scenario.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'server-faults-'));
+after(() => rmSync(folder, { recursive: true }));
+const { ca, serverTls } = makeCertificates(folder);
+const otherCa = saveIdentity(
+  issueCertificate({ commonName: 'Other CA', purpose: 'ca' }),
+  join(folder, 'other-ca.pem'),
+  join(folder, 'other-ca-key.pem'),
+);
+const verifying: NonNullable<ScenarioOptions['server']> = { sslMode: 'VERIFY_IDENTITY', sslCa: serverTls.ca };
+const DAY = 86_400_000;
+
+function contextFor(request: Partial<Parameters<typeof issueCertificate>[0]>) {
+  const { certificate, key } = issueCertificate({
+    commonName: 'server',
+    purpose: 'server',
+    names: ['127.0.0.1'],
+    issuer: ca,
+    ...request,
+  });
+  return createSecureContext({ cert: certificate, key });
+}
+
+interface ServerFault {
+  readonly name: string;
+  readonly options?: ScenarioOptions;
+  /** What the server does; the client has sent its login as soon as it saw a greeting. */
+  readonly act: (server: ScriptedPeer) => void | Promise<void>;
+  readonly code: ErrorCode;
+  readonly told: { errno: number; sqlState: string | undefined; sequenceId: number; text: RegExp };
+}
+
+const beforeGreeting = { sqlState: undefined, sequenceId: 0 };
+const afterLogin = { sqlState: 'HY000', sequenceId: 2 };
+
+async function receiveSslRequest(server: ScriptedPeer): Promise<void> {
+  server.send(0, greeting());
+  assert.deepEqual((await server.packet()).payload, sslRequest());
+}
+
+const faults: ServerFault[] = [
+  {
+    name: 'closes instead of greeting',
+    act: (server) => server.finish(),
+    code: 'server_closed',
+    told: {
+      ...beforeGreeting,
+      errno: 2013,
+      text: /server leg: 127\.0\.0\.1:\d+ closed the connection.*error log/,
+    },
+  },
+  {
+    name: 'greets with something else than MySQL',
+    act: (server) => server.sendRaw(Buffer.from('SSH-2.0-OpenSSH_9.2p1\r\n')),
+    code: 'server_protocol_error',
+    told: { ...beforeGreeting, errno: 2012, text: /2970451 bytes|announced a packet.*classic MySQL port/ },
+  },
+  {
+    name: 'greets with the X Protocol',
+    act: (server) => server.sendRaw(Buffer.from('0500000b0800100100', 'hex')),
+    code: 'server_protocol_error',
+    told: { ...beforeGreeting, errno: 2012, text: /protocol version is 8.*X Protocol \(33060\)/ },
+  },
+  {
+    name: 'greets with protocol version 9',
+    act: (server) => server.send(0, Buffer.concat([Buffer.from([9]), Buffer.from('3.20.0\0')])),
+    code: 'server_protocol_error',
+    told: { ...beforeGreeting, errno: 2012, text: /protocol version is 9/ },
+  },
+  {
+    name: 'never greets',
+    options: { process: { connectTimeout: 200 } },
+    act: () => {},
+    code: 'server_timeout',
+    told: { ...beforeGreeting, errno: 1159, text: /sent no greeting within 0\.2 s/ },
+  },
+  {
+    name: 'offers no TLS where it is demanded',
+    options: { server: verifying },
+    act: (server) => server.send(0, greeting({ flags: SERVER_FLAGS & ~FLAGS.ssl })),
+    code: 'server_tls_not_offered',
+    told: { ...beforeGreeting, errno: 2026, text: /offers no TLS.*VERIFY_IDENTITY.*--server-ssl-mode/ },
+  },
+  {
+    name: 'sends plaintext behind its greeting, before TLS',
+    options: { server: verifying },
+    act: (server) => server.sendRaw(Buffer.concat([frame(0, greeting()), frame(2, OK)])),
+    code: 'server_protocol_error',
+    told: { ...afterLogin, errno: 2012, text: /11 bytes in plaintext behind its greeting/ },
+  },
+  {
+    name: 'closes after the SSLRequest',
+    options: { server: verifying },
+    act: async (server) => {
+      await receiveSslRequest(server);
+      server.finish();
+    },
+    code: 'server_refused_tls',
+    told: { ...afterLogin, errno: 2026, text: /closed the connection during the TLS handshake/ },
+  },
+  {
+    name: 'answers the SSLRequest with an ERR in plaintext, as yaSSL does',
+    options: { server: verifying },
+    act: async (server) => {
+      await receiveSslRequest(server);
+      server.send(2, err(1043, 'Bad handshake'));
+    },
+    code: 'server_refused_tls',
+    told: { ...afterLogin, errno: 2026, text: /in plaintext/ },
+  },
+  {
+    name: 'speaks TLS 1.1 at most',
+    options: { server: verifying },
+    act: async (server) => {
+      await receiveSslRequest(server);
+      const context = createSecureContext({
+        maxVersion: 'TLSv1.1',
+        minVersion: 'TLSv1',
+        ciphers: 'DEFAULT@SECLEVEL=0',
+      });
+      await server.startTlsAsServer(context).catch(() => {});
+    },
+    code: 'server_tls_failed',
+    told: { ...afterLogin, errno: 2026, text: /no TLS version in common.*--server-tls-version/ },
+  },
+  ...(
+    [
+      [
+        'is signed by a CA that the proxy does not know',
+        { issuer: otherCa },
+        'server_certificate_untrusted',
+        /--server-ssl-ca/,
+      ],
+      ['is self-signed', { issuer: undefined }, 'server_certificate_self_signed', /self-signed/],
+      [
+        'has expired',
+        { validFrom: new Date(Date.now() - 9 * DAY), validTo: new Date(Date.now() - DAY) },
+        'server_certificate_expired',
+        /has expired.*Renew/,
+      ],
+      [
+        'is not valid yet',
+        { validFrom: new Date(Date.now() + DAY) },
+        'server_certificate_not_yet_valid',
+        /not valid yet.*clocks/,
+      ],
+      [
+        'is for another name',
+        { names: ['db.example'] },
+        'server_certificate_name_mismatch',
+        /another name.*db\.example|db\.example.*another name/,
+      ],
+    ] as const
+  ).map(
+    ([what, request, code, text]): ServerFault => ({
+      name: `shows a certificate that ${what}`,
+      options: { server: verifying },
+      act: async (server) => {
+        await receiveSslRequest(server);
+        await server.startTlsAsServer(contextFor(request as Parameters<typeof contextFor>[0]));
+        // The proxy must not break the connection off, nor send the client's login to such a server.
+        const abandoned = await server.packet();
+        assert.equal(abandoned.sequenceId, 2);
+        assert.match(abandoned.payload.subarray(32).toString('latin1'), /^proxy_abandoned\0/);
+        server.send(3, err(1045, 'Access denied', '28000'));
+      },
+      code,
+      told: { ...afterLogin, errno: 2026, text },
+    }),
+  ),
+  {
+    name: 'dies in the middle of the authentication',
+    act: async (server) => {
+      server.send(0, greeting());
+      await server.packet();
+      server.reset();
+    },
+    code: 'server_closed',
+    told: { ...afterLogin, errno: 2013, text: /before the login was over/ },
+  },
+  {
+    name: 'does not decide the login',
+    options: { process: { handshakeTimeout: 300 } },
+    act: (server) => server.send(0, greeting()),
+    code: 'server_timeout',
+    told: { errno: 1159, sqlState: '08S01', sequenceId: 2, text: /did not decide the login within 0\.3 s/ },
+  },
+  {
+    name: 'sends an empty packet in place of a decision',
+    act: async (server) => {
+      server.send(0, greeting());
+      await server.packet();
+      server.send(2, '');
+    },
+    code: 'server_protocol_error',
+    told: { ...afterLogin, errno: 2012, text: /empty packet/ },
+  },
+  {
+    name: 'announces a packet of 16 MB in its authentication',
+    act: async (server) => {
+      server.send(0, greeting());
+      await server.packet();
+      server.sendRaw(Buffer.from([0xff, 0xff, 0xff, 2, 0xfe]));
+    },
+    code: 'server_protocol_error',
+    told: { ...afterLogin, errno: 2012, text: /16777215 bytes/ },
+  },
+];
+
+for (const { name, options = {}, act, code, told } of faults) {
+  test(`the server ${name}`, async (t) => {
+    const scenario = await startScenario(t, options);
+    const { client, server } = await scenario.connectBoth();
+    const acting = Promise.resolve(act(server));
+    let answer = await client.packet();
+    if (answer.payload[0] === 10) {
+      client.send(1, login());
+      answer = await client.packet();
+    }
+    const { errno, sqlState, text } = readErr(answer.payload);
+    assert.equal(answer.sequenceId, told.sequenceId);
+    assert.deepEqual({ errno, sqlState }, { errno: told.errno, sqlState: told.sqlState });
+    assert.match(text, told.text);
+    assert.ok(answer.payload.length < 512, 'clients cut longer texts off');
+    await acting;
+    assert.equal((await client.ended()).length, 0, 'nothing comes behind the ERR');
+    client.close();
+    server.close();
+    await scenario.quiet();
+    assert.equal(scenario.observed[0]?.error?.code, code);
+    assert.equal(scenario.observed[0]?.closed, code);
+    if (options.server !== undefined && told.sequenceId === 2 && code !== 'server_protocol_error') {
+      assert.deepEqual(scenario.observed[0]?.tlsFailures, [{ leg: 'server', code }]);
+    }
+  });
+}
+
+test('the ERR that a server sends in place of its greeting goes through as it is', async (t) => {
+  const scenario = await startScenario(t);
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, err(1040, 'Too many connections'));
+  assert.deepEqual(await client.packet(), { sequenceId: 0, payload: err(1040, 'Too many connections') });
+  await client.ended();
+  client.close();
+  await scenario.quiet();
+  assert.equal(scenario.observed[0]?.refusedWith, 1040);
+});
+
+test('an endless dialogue ends', async (t) => {
+  const scenario = await startScenario(t);
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, greeting());
+  await client.packet();
+  client.send(1, login());
+  await server.packet();
+  let sequenceId = 2;
+  for (;;) {
+    server.send(sequenceId, authSwitch('client_ed25519'));
+    const question = await client.packet();
+    if (question.payload[0] === 0xff) {
+      assert.match(readErr(question.payload).text, /more than 20 answers/);
+      break;
+    }
+    client.send(sequenceId + 1, Buffer.alloc(64, 1));
+    await server.packet();
+    sequenceId += 2;
+    assert.ok(sequenceId < 100);
+  }
+  assert.equal(scenario.observed[0]?.error?.code, 'authentication_too_long');
+});
+
+async function closedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+test('nothing listens: 2003 in place of the greeting', async (t) => {
+  const port = await closedPort();
+  const scenario = await startScenario(t, { servers: () => [{ kind: 'tcp', host: '127.0.0.1', port }] });
+  const client = await scenario.connectClient();
+  const { errno, sqlState, text } = readErr((await client.packet()).payload);
+  assert.deepEqual({ errno, sqlState }, { errno: 2003, sqlState: undefined });
+  assert.match(text, new RegExp(`127\\.0\\.0\\.1:${port} can not be reached \\(ECONNREFUSED.*--server`));
+});
+
+test('of several servers the first that speaks is used', async (t) => {
+  const port = await closedPort();
+  const mute = createServer();
+  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+  t.after(() => mute.close());
+  const mutePort = (mute.address() as { port: number }).port;
+  const held: { destroy(): void }[] = [];
+  mute.on('connection', (socket) => held.push(socket));
+  t.after(() => held.forEach((socket) => void socket.destroy()));
+  const scenario = await startScenario(t, {
+    process: { connectTimeout: 200 },
+    servers: (living) =>
+      [port, mutePort, living].map((each) => ({ kind: 'tcp', host: '127.0.0.1', port: each })),
+  });
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, greeting());
+  assert.deepEqual((await client.packet()).payload, greeting({ flags: SERVER_FLAGS & ~FLAGS.ssl }));
+  assert.match(scenario.observed[0]?.connection.serverAddress ?? '', new RegExp(`:${scenario.server.port}$`));
+});
+
+test('passwords: a dialogue that would send one over unequal legs is refused before it does', async (t) => {
+  const scenario = await startScenario(t, { server: verifying });
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, greeting());
+  await client.packet();
+  client.send(1, login({ plugin: 'caching_sha2_password', auth: Buffer.alloc(32, 0xaa) }));
+  await server.packet();
+  await server.startTlsAsServer(contextFor({}));
+  await server.packet();
+  server.send(3, Buffer.from([1, 4]));
+  const { errno, text } = readErr((await client.packet()).payload);
+  assert.equal(errno, 2061);
+  assert.match(text, /caching_sha2_password.*TLS on both legs or on neither/);
+  assert.equal(scenario.observed[0]?.error?.code, 'password_exchange_unsupported');
+});
