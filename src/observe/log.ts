@@ -1,5 +1,6 @@
 /** Logs on standard output: one JSON object a line, or text for people. The only importer of pino. */
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import type { Writable } from 'node:stream';
+import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { build as buildPretty } from 'pino-pretty';
 import { errorTable, type ProxyError } from '../errors.js';
 import type { CloseReason, ConnectionRecord, Observer, TlsDescription } from './events.js';
@@ -10,7 +11,7 @@ export interface LogSettings {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly format: 'json' | 'pretty';
   /** Where lines go instead of standard output. */
-  readonly destination?: DestinationStream;
+  readonly destination?: Writable;
 }
 
 export interface Log {
@@ -26,43 +27,51 @@ const BUFFERED_BYTES = 8 * 1024 * 1024;
 const LONGEST_USER = 128;
 
 export function createLogger({ level, format, destination }: LogSettings): Log {
-  const options = {
-    level,
-    base: null,
-    timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-  };
-  if (format === 'pretty') {
-    // In this process, not in a worker thread: the last lines before an exit are the ones that matter.
-    const pretty = buildPretty({
-      destination: destination ?? 1,
-      sync: true,
-      singleLine: true,
-      translateTime: 'SYS:HH:MM:ss.l',
-      ...(destination === undefined ? {} : { colorize: false }),
-    });
-    return { logger: pino(options, pretty), close: async () => undefined };
-  }
-  if (destination !== undefined) return { logger: pino(options, destination), close: async () => undefined };
-  // Not synchronous: a reader of the log that stalls must not stall every connection.
-  const standardOutput = pino.destination({ fd: 1, sync: false, maxLength: BUFFERED_BYTES });
-  const logger = pino(options, standardOutput);
+  const stream = format === 'pretty' ? prettyStream(destination) : (destination ?? standardOutput());
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label: string) => ({ level: label }) },
+    },
+    stream,
+  );
   const close = () => {
     logger.level = 'silent';
-    return ended(standardOutput);
+    return ended(stream);
   };
   return { logger, close };
 }
 
+/** Not synchronous: a reader of the log that stalls must not stall every connection. */
+function standardOutput() {
+  return pino.destination({ fd: 1, sync: false, maxLength: BUFFERED_BYTES });
+}
+
+/** In this process, not in a worker thread: the last lines before an exit are the ones that matter. */
+function prettyStream(destination: Writable | undefined) {
+  return buildPretty({
+    destination: destination ?? 1,
+    sync: true,
+    singleLine: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+    ...(destination === undefined ? {} : { colorize: false }),
+  });
+}
+
 /** Not `flushSync`, which overtakes the write that is under way. */
-function ended(destination: ReturnType<typeof pino.destination>): Promise<void> {
+function ended(stream: {
+  once(event: 'close', listener: () => void): unknown;
+  end(): unknown;
+}): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, 500);
-    destination.once('close', () => {
+    stream.once('close', () => {
       clearTimeout(timer);
       resolve();
     });
-    destination.end();
+    stream.end();
   });
 }
 

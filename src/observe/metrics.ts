@@ -2,7 +2,13 @@
 import { getCiphers } from 'node:tls';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { errorCodes, errorTable, type Leg } from '../errors.js';
-import { type ConnectionRecord, type Observer, PLAINTEXT, type TlsDescription } from './events.js';
+import {
+  type ConnectionRecord,
+  type Observer,
+  PASSED_THROUGH,
+  PLAINTEXT,
+  type TlsDescription,
+} from './events.js';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -14,8 +20,15 @@ const PREFIX = 'mysql_tls_proxy_';
 const legs = ['client', 'server'] as const;
 type NetworkLeg = (typeof legs)[number];
 
-const tlsVersions: ReadonlySet<string> = new Set(['none', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']);
-const ciphers: ReadonlySet<string> = new Set(['none', ...getCiphers()]);
+const tlsVersions: ReadonlySet<string> = new Set([
+  PLAINTEXT.version,
+  PASSED_THROUGH.version,
+  'TLSv1',
+  'TLSv1.1',
+  'TLSv1.2',
+  'TLSv1.3',
+]);
+const ciphers: ReadonlySet<string> = new Set([PLAINTEXT.cipher, PASSED_THROUGH.cipher, ...getCiphers()]);
 
 /** From a query of a script to a replica that stays for days. */
 const CONNECTION_SECONDS = [0.01, 0.1, 1, 10, 60, 600, 3600, 21_600, 86_400];

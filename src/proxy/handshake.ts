@@ -217,7 +217,8 @@ async function reportingTlsFailure<T>(
   try {
     return await upgrade;
   } catch (error) {
-    if (error instanceof ProxyError) observer.tlsFailed?.(record, leg, error);
+    // A client that goes away while the server leg negotiates is no failure of that leg.
+    if (error instanceof ProxyError && error.definition.leg === leg) observer.tlsFailed?.(record, leg, error);
     throw error;
   }
 }

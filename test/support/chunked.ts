@@ -45,7 +45,10 @@ export async function openSocketPair(): Promise<SocketPair> {
   await once(listener, 'listening');
   const { port } = listener.address() as { port: number };
   const far = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-  const [[near]] = (await Promise.all([once(listener, 'connection'), once(far, 'connect')])) as [[Socket], unknown];
+  const [[near]] = (await Promise.all([once(listener, 'connection'), once(far, 'connect')])) as [
+    [Socket],
+    unknown,
+  ];
   listener.close();
   // What a test does to one end must not end the process by way of the other.
   for (const socket of [near, far]) socket.on('error', () => {});

@@ -17,6 +17,8 @@ export interface ServerOptions {
   port?: number;
   /** Paths of PEM files. Without them 9.x uses certificates it makes itself, and the others offer no TLS. */
   tls?: { ca: string; cert: string; key: string };
+  /** Looks up the names of its clients, which MySQL needs to keep count of their broken connections. */
+  resolvesNames?: boolean;
   /** Come last, so they override the arguments that the tests use otherwise. */
   extraArgs?: readonly string[];
 }
@@ -46,7 +48,6 @@ const logTailLength = 4000;
 
 /** The same for every server: quick to start and to stop, and nothing worth keeping after a crash. */
 const testArgs = [
-  '--skip-name-resolve',
   '--skip-slave-start',
   '--max-connections=500',
   '--max-allowed-packet=64M',
@@ -120,6 +121,8 @@ async function startOnce(
       ...userArgs,
       ...storageArgs[program.kind],
       ...testArgs,
+      // Not among those that can be overridden: MySQL takes `--skip-name-resolve=0` for the same as without value.
+      ...(options.resolvesNames ? [] : ['--skip-name-resolve']),
       ...testArgsByKind[program.kind],
       ...tlsArgs(options.tls),
       ...(options.extraArgs ?? []),

@@ -95,7 +95,7 @@ const refused: readonly [option: string, given: unknown, message: RegExp][] = [
   ['admin-listen', 'unix:/a', /not a socket file/],
   ['admin-listen', true, /must be HOST:PORT or off/],
   ['log-level', ['info', 'debug'], /takes one value, but several are given/],
-  ['log-level', 'warning', /did you mean "warn"\?.*use debug, info, warn, error, silent/],
+  ['log-level', 'wran', /did you mean "warn"\?.*use debug, info, warn, error, silent/],
   [
     'client-ssl-mode',
     'PREFERED',

@@ -41,7 +41,11 @@ test('length-encoded integers of every width', () => {
 
 test('NULL, the ERR header and lengths beyond 2^53 are no lengths', () => {
   for (const bytes of [[0xfb], [0xff], [0xfe, 0, 0, 0, 0, 0, 0, 0x20, 0], [0xfe, ...Array(8).fill(0xff)]]) {
-    assert.throws(() => reader(...bytes).lengthEncodedInteger('length'), MalformedPacketError, bytes.join(' '));
+    assert.throws(
+      () => reader(...bytes).lengthEncodedInteger('length'),
+      MalformedPacketError,
+      bytes.join(' '),
+    );
   }
 });
 
@@ -49,7 +53,10 @@ test('length-encoded bytes may be empty and may not reach behind the packet', ()
   assert.equal(reader(0).lengthEncodedBytes('field').length, 0);
   assert.deepEqual(reader(2, 7, 8, 9).lengthEncodedBytes('field'), Buffer.from([7, 8]));
   assert.throws(() => reader(3, 7, 8).lengthEncodedBytes('field'), MalformedPacketError);
-  assert.throws(() => reader(0xfe, ...Array(7).fill(0xff), 0).lengthEncodedBytes('field'), MalformedPacketError);
+  assert.throws(
+    () => reader(0xfe, ...Array(7).fill(0xff), 0).lengthEncodedBytes('field'),
+    MalformedPacketError,
+  );
 });
 
 test('a string ends at its zero byte, which is consumed', () => {

@@ -12,7 +12,10 @@ import { loadRecordings } from '../../fixtures/recordings.js';
 test('a packet is length, sequence id and payload', () => {
   assert.equal(encodePacket(1, Buffer.from('abc')).toString('hex'), '03000001616263');
   assert.equal(encodePacket(2, Buffer.alloc(0)).toString('hex'), '00000002');
-  assert.equal(encodePacket(0, Buffer.alloc(0x010203)).subarray(0, HEADER_LENGTH).toString('hex'), '03020100');
+  assert.equal(
+    encodePacket(0, Buffer.alloc(0x010203)).subarray(0, HEADER_LENGTH).toString('hex'),
+    '03020100',
+  );
 });
 
 test('sequence ids are one byte and wrap around', () => {
@@ -21,10 +24,16 @@ test('sequence ids are one byte and wrap around', () => {
 });
 
 test('a payload that would need a second packet is a mistake of the caller', () => {
-  assert.equal(encodePacket(0, Buffer.alloc(MAX_PAYLOAD_LENGTH - 1)).length, HEADER_LENGTH + MAX_PAYLOAD_LENGTH - 1);
+  assert.equal(
+    encodePacket(0, Buffer.alloc(MAX_PAYLOAD_LENGTH - 1)).length,
+    HEADER_LENGTH + MAX_PAYLOAD_LENGTH - 1,
+  );
   assert.throws(() => encodePacket(0, Buffer.alloc(MAX_PAYLOAD_LENGTH)), RangeError);
   assert.equal(MAX_PAYLOAD_LENGTH, 0xffffff);
-  assert.ok(MAX_HANDSHAKE_PAYLOAD_LENGTH < MAX_PAYLOAD_LENGTH, 'no handshake packet is ever continued in another');
+  assert.ok(
+    MAX_HANDSHAKE_PAYLOAD_LENGTH < MAX_PAYLOAD_LENGTH,
+    'no handshake packet is ever continued in another',
+  );
 });
 
 test('every recorded packet has the header it was sent with', () => {

@@ -164,7 +164,11 @@ test('without secure connection the nonce has eight bytes', () => {
 test('a longer nonce than usual moves the plugin name, not the nonce', () => {
   const payload = greetingOf(loadRecording('mysql2-to-mysql-5.6'));
   const v = behindVersion(payload);
-  const longer = Buffer.concat([payload.subarray(0, v + 43), Buffer.from('extra', 'latin1'), payload.subarray(v + 43)]);
+  const longer = Buffer.concat([
+    payload.subarray(0, v + 43),
+    Buffer.from('extra', 'latin1'),
+    payload.subarray(v + 43),
+  ]);
   longer[v + 20] = 21 + 5;
   const greeting = decodeGreeting(longer);
   assert.deepEqual(greeting.nonce, decodeGreeting(payload).nonce);
@@ -181,7 +185,10 @@ test('only protocol version 10 is understood', () => {
   const payload = Buffer.from(greetingOf(loadRecording('mysql2-to-mysql-5.6')));
   for (const version of [0x00, 0x09, 0x0b, 0xff]) {
     payload[0] = version;
-    assert.throws(() => decodeGreeting(payload), { name: 'MalformedPacketError', message: new RegExp(`is ${version},`) });
+    assert.throws(() => decodeGreeting(payload), {
+      name: 'MalformedPacketError',
+      message: new RegExp(`is ${version},`),
+    });
   }
 });
 

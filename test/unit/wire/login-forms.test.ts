@@ -135,20 +135,31 @@ test('a login from before 4.1, with a schema and without', () => {
     schema: '',
     authPlugin: '',
   });
-  const withSchema = Buffer.concat([Buffer.from([0x0c, 0, 0xff, 0xff, 0xff]), Buffer.from(`old\0${auth}\0shop\0`)]);
+  const withSchema = Buffer.concat([
+    Buffer.from([0x0c, 0, 0xff, 0xff, 0xff]),
+    Buffer.from(`old\0${auth}\0shop\0`),
+  ]);
   const login = decodeLogin(withSchema, 0x000c);
   assert.equal(login.user, 'old');
   assert.equal(login.authResponse.toString(), auth);
   assert.equal(login.schema, 'shop');
-  assert.equal(decodeLogin(withSchema.subarray(0, -1), 0x000c).schema, 'shop', 'the last zero byte may be missing');
+  assert.equal(
+    decodeLogin(withSchema.subarray(0, -1), 0x000c).schema,
+    'shop',
+    'the last zero byte may be missing',
+  );
   const noPassword = Buffer.concat([Buffer.from(head), Buffer.from('old\0')]);
   assert.equal(decodeLogin(noPassword, 0x0004).authResponse.length, 0);
 });
 
 test('a login from before 4.1 cut in its head is malformed, later it reads as far as it goes', () => {
-  const payload = Buffer.concat([Buffer.from([0x0c, 0, 0xff, 0xff, 0xff]), Buffer.from('old\0JNGIVCPY\0shop\0')]);
+  const payload = Buffer.concat([
+    Buffer.from([0x0c, 0, 0xff, 0xff, 0xff]),
+    Buffer.from('old\0JNGIVCPY\0shop\0'),
+  ]);
   for (const cut of truncations(payload)) {
-    if (cut.length < 5) assert.throws(() => decodeLogin(cut, 0x000c), MalformedPacketError, `${cut.length} bytes`);
+    if (cut.length < 5)
+      assert.throws(() => decodeLogin(cut, 0x000c), MalformedPacketError, `${cut.length} bytes`);
     else assert.ok('old'.startsWith(decodeLogin(cut, 0x000c).user), `${cut.length} bytes`);
   }
 });
@@ -170,7 +181,13 @@ test('a login too short for an SSLRequest has none', () => {
 test("the proxy's own login reads back, and begins like that of a client", () => {
   const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
   const authResponse = Buffer.from('twenty bytes of noise');
-  const payload = encodeLogin41({ capabilities: flags, characterSet: 255, user: 'u', authResponse, authPlugin: 'p' });
+  const payload = encodeLogin41({
+    capabilities: flags,
+    characterSet: 255,
+    user: 'u',
+    authResponse,
+    authPlugin: 'p',
+  });
   const login = decodeLogin(payload, flags);
   assert.equal(payload.readUInt32LE(0), flags);
   assert.equal(payload[8], 255);

@@ -15,8 +15,8 @@ import {
   loadLogins,
   loadRecording,
   loginOf,
-  type Recording,
   REDACTED_BYTE,
+  type Recording,
   sslRequestOf,
 } from '../../fixtures/recordings.js';
 import { truncations } from '../../support/chunked.js';
@@ -28,7 +28,10 @@ function agreedFlags(recording: Recording): number {
 
 const native = 'mysql_native_password';
 const sha2 = 'caching_sha2_password';
-const expectations: Record<string, { authLength: number; schema: string; authPlugin: string; user?: string }> = {
+const expectations: Record<
+  string,
+  { authLength: number; schema: string; authPlugin: string; user?: string }
+> = {
   'mysql2-to-mysql-5.6': { authLength: 20, schema: 'shop', authPlugin: native },
   // mysql2 sets the flag and sends an empty name where it is given no schema.
   'mysql2-to-mysql-5.6-tls-unused': { authLength: 20, schema: '', authPlugin: native },

@@ -37,8 +37,14 @@ test('every recorded packet of a server after its greeting reads', () => {
 test('caching_sha2_password: the fast way and the full way', () => {
   const [fast] = repliesOf(loadRecording('mysql2-to-mysql-9-tls-warm'));
   const [full] = repliesOf(loadRecording('mysql2-to-mysql-9-tls-cold'));
-  assert.deepEqual(decodeAuthReply(fast ?? Buffer.alloc(0), false), { kind: 'auth-more-data', data: Buffer.from([3]) });
-  assert.deepEqual(decodeAuthReply(full ?? Buffer.alloc(0), false), { kind: 'auth-more-data', data: Buffer.from([4]) });
+  assert.deepEqual(decodeAuthReply(fast ?? Buffer.alloc(0), false), {
+    kind: 'auth-more-data',
+    data: Buffer.from([3]),
+  });
+  assert.deepEqual(decodeAuthReply(full ?? Buffer.alloc(0), false), {
+    kind: 'auth-more-data',
+    data: Buffer.from([4]),
+  });
 });
 
 test('an auth switch of MySQL brings a nonce and a zero byte, one of ed25519 32 bytes', () => {
@@ -56,7 +62,11 @@ test('an auth switch of MySQL brings a nonce and a zero byte, one of ed25519 32 
 });
 
 test('refused logins carry a SQLSTATE, refusals in place of a greeting carry none', () => {
-  for (const name of ['mysql2-to-mysql-5.6-denied', 'mysql2-to-mysql-9-tls-denied', 'mariadb-cli-to-mariadb-denied']) {
+  for (const name of [
+    'mysql2-to-mysql-5.6-denied',
+    'mysql2-to-mysql-9-tls-denied',
+    'mariadb-cli-to-mariadb-denied',
+  ]) {
     const payload = repliesOf(loadRecording(name)).at(-1) ?? Buffer.alloc(0);
     assert.deepEqual(decodeErr(payload), { errno: 1045, sqlState: '28000', message: denied }, name);
     assert.deepEqual(decodeAuthReply(payload, false), { kind: 'err', errno: 1045, message: denied });
@@ -65,7 +75,11 @@ test('refused logins carry a SQLSTATE, refusals in place of a greeting carry non
   for (const name of ['full-mysql-5.6', 'full-mysql-9', 'full-mariadb']) {
     const payload = greetingOf(loadRecording(name));
     assert.equal(isErr(payload), true);
-    assert.deepEqual(decodeErr(payload), { errno: 1040, sqlState: '', message: 'Too many connections' }, name);
+    assert.deepEqual(
+      decodeErr(payload),
+      { errno: 1040, sqlState: '', message: 'Too many connections' },
+      name,
+    );
     assert.deepEqual(encodeErr(1040, undefined, 'Too many connections'), payload);
   }
   assert.equal(isErr(greetingOf(loadRecording('mysql2-to-mysql-5.6'))), false);
@@ -77,7 +91,8 @@ test('packets of a server at every length: only ERR and the empty packet can be 
     for (const cut of truncations(payload)) {
       const tooShort = cut.length === 0 || (payload[0] === 0xff && cut.length < 3);
       if (tooShort) assert.throws(() => decodeAuthReply(cut, true), MalformedPacketError);
-      else if (cut.length > 1) assert.equal(decodeAuthReply(cut, true).kind, decodeAuthReply(payload, true).kind);
+      else if (cut.length > 1)
+        assert.equal(decodeAuthReply(cut, true).kind, decodeAuthReply(payload, true).kind);
     }
   }
 });
@@ -103,7 +118,11 @@ test('packets without a recording, by their first byte', () => {
     ['00', false, { kind: 'ok' }],
   ];
   for (const [hex, multiFactor, expected] of cases) {
-    assert.deepEqual(decodeAuthReply(Buffer.from(hex, 'hex'), multiFactor), expected, `${hex} ${multiFactor}`);
+    assert.deepEqual(
+      decodeAuthReply(Buffer.from(hex, 'hex'), multiFactor),
+      expected,
+      `${hex} ${multiFactor}`,
+    );
   }
 });
 
@@ -112,7 +131,11 @@ test('a SQLSTATE takes all its five characters or is part of the text', () => {
   assert.deepEqual(decodeErr(err('#28000')), { errno: 1045, sqlState: '28000', message: '' });
   assert.deepEqual(decodeErr(err('#2800')), { errno: 1045, sqlState: '', message: '#2800' });
   assert.deepEqual(decodeErr(err('')), { errno: 1045, sqlState: '', message: '' });
-  assert.deepEqual(decodeErr(err('Zugriff für #28000')), { errno: 1045, sqlState: '', message: 'Zugriff für #28000' });
+  assert.deepEqual(decodeErr(err('Zugriff für #28000')), {
+    errno: 1045,
+    sqlState: '',
+    message: 'Zugriff für #28000',
+  });
 });
 
 test('an ERR packet holds as much text as clients keep, and never half a character', () => {
@@ -129,10 +152,15 @@ test('an ERR packet holds as much text as clients keep, and never half a charact
 test('property: an ERR packet reads back', () => {
   const sqlState = fc.stringMatching(/^[0-9A-Z]{5}$/);
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 0xfffe }), sqlState, fc.string({ maxLength: 100 }), (errno, state, message) => {
-      assert.deepEqual(decodeErr(encodeErr(errno, state, message)), { errno, sqlState: state, message });
-      const stateless = encodeErr(errno, undefined, `x${message}`);
-      assert.deepEqual(decodeErr(stateless), { errno, sqlState: '', message: `x${message}` });
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 0xfffe }),
+      sqlState,
+      fc.string({ maxLength: 100 }),
+      (errno, state, message) => {
+        assert.deepEqual(decodeErr(encodeErr(errno, state, message)), { errno, sqlState: state, message });
+        const stateless = encodeErr(errno, undefined, `x${message}`);
+        assert.deepEqual(decodeErr(stateless), { errno, sqlState: '', message: `x${message}` });
+      },
+    ),
   );
 });

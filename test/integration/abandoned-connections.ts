@@ -1,0 +1,102 @@
+/** Clients that connect and leave before their login is over, each in its own way. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { login, sslRequest } from '../support/packets.js';
+import { frame } from '../support/scripted-peer.js';
+
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+type Abandon = (target: Target, index: number) => Promise<void>;
+
+/** Every second connection ends with a reset, as those of port scanners do. */
+function leave(socket: Socket, index: number): void {
+  if (index % 2 === 0) socket.end();
+  else socket.resetAndDestroy();
+}
+
+async function open({ host, port }: Target): Promise<Socket> {
+  const socket = connect({ host, port, noDelay: true });
+  // What the other side does with a connection that is given up is not looked at.
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+async function openAndReadGreeting(target: Target): Promise<Socket> {
+  const socket = await open(target);
+  await once(socket, 'data');
+  socket.resume();
+  return socket;
+}
+
+async function closed(socket: Socket): Promise<void> {
+  if (!socket.closed) await once(socket, 'close');
+}
+
+/** Leaves at once after having sent `bytes` behind the greeting. */
+const afterSending =
+  (bytes: () => Buffer): Abandon =>
+  async (target, index) => {
+    const socket = await openAndReadGreeting(target);
+    await new Promise((resolve) => socket.write(bytes(), resolve));
+    leave(socket, index);
+    await closed(socket);
+  };
+
+const wholeLogin = () => frame(1, login({ user: 'app' }));
+const httpRequest = () => Buffer.from('GET / HTTP/1.1\r\nHost: database\r\n\r\n');
+
+export const waysToLeave: Readonly<Record<string, Abandon>> = {
+  'at once': async (target, index) => {
+    const socket = await open(target);
+    leave(socket, index);
+    await closed(socket);
+  },
+  'after reading the greeting': async (target, index) => {
+    const socket = await openAndReadGreeting(target);
+    leave(socket, index);
+    await closed(socket);
+  },
+  'after half a login': afterSending(() => wholeLogin().subarray(0, 30)),
+  'after a whole login': afterSending(wholeLogin),
+  'after an HTTP request': afterSending(httpRequest),
+  'after random bytes': afterSending(() => randomBytes(300)),
+  'with garbage, and stays until it is thrown out': async (target) => {
+    const socket = await openAndReadGreeting(target);
+    // A packet of one byte, which is no login.
+    socket.write(Buffer.from([1, 0, 0, 1, 0xee]));
+    await closed(socket);
+  },
+  'after an SSLRequest': afterSending(() => frame(1, sslRequest())),
+  'after an SSLRequest and no TLS': afterSending(() => Buffer.concat([frame(1, sslRequest()), wholeLogin()])),
+  'in the middle of the TLS handshake': async (target, index) => {
+    const socket = await openAndReadGreeting(target);
+    socket.pause();
+    socket.write(frame(1, sslRequest()));
+    const secured = connectTls({
+      socket,
+      rejectUnauthorized: false,
+      maxVersion: 'TLSv1.2',
+      minVersion: 'TLSv1.2',
+    });
+    secured.on('error', () => {});
+    // Any answer to the ClientHello comes before the handshake is over.
+    await Promise.race([once(socket, 'readable'), once(socket, 'close')]);
+    leave(socket, index);
+    await closed(socket);
+  },
+};
+
+/** `count` clients, a few at a time. */
+export async function abandon(way: Abandon, target: Target, count: number): Promise<void> {
+  const indexes = Array.from({ length: count }, (_, index) => index);
+  const worker = async (): Promise<void> => {
+    for (let index = indexes.shift(); index !== undefined; index = indexes.shift()) await way(target, index);
+  };
+  await Promise.all(Array.from({ length: 10 }, worker));
+}

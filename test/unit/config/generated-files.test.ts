@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { parse } from 'yaml';
+import { options } from '../../../src/config/option-table.js';
+import { configJsonSchema } from '../../../src/config/schema.js';
+import { nearestName } from '../../../src/config/suggestion.js';
+import { generatedFiles } from '../../support/generate-docs.js';
+import { problemsOf } from './problems.js';
+
+describe('generated files', () => {
+  for (const [path, contents] of generatedFiles()) {
+    it(`${path} is what "npm run docs" writes`, () => assert.equal(readFileSync(path, 'utf8'), contents));
+  }
+
+  it('document every option', () => {
+    const page = generatedFiles().get('docs/configuration.md') ?? '';
+    for (const { name, metavar, description } of options) {
+      assert.ok(page.includes(`### \`--${name}${metavar === '' ? '' : ` ${metavar}`}\``), name);
+      assert.ok(page.includes(`${description}.`), name);
+    }
+  });
+
+  it('have no loose ends in the texts', () => {
+    for (const { name, description } of options) assert.doesNotMatch(description, /[.;, ]$/, name);
+  });
+});
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
+}
+
+describe('the JSON Schema', () => {
+  const schema = configJsonSchema() as Schema;
+
+  it('knows the keys of the example', () => {
+    const example: unknown = parse(readFileSync('config/proxy.example.yaml', 'utf8'));
+    const walk = (value: unknown, at: Schema | undefined, place: string): void => {
+      assert.ok(at, `${place} is not in the schema`);
+      const below = at.items ?? at.anyOf?.find((one) => one.items)?.items;
+      if (Array.isArray(value)) for (const item of value) walk(item, below, place);
+      else if (typeof value === 'object' && value !== null) {
+        for (const [key, item] of Object.entries(value)) walk(item, at.properties?.[key], `${place}.${key}`);
+      }
+    };
+    walk(example, schema, '');
+  });
+
+  it('offers modes in the usual spellings', () => {
+    const mode = schema.properties?.['server-ssl-mode'];
+    for (const word of ['VERIFY_CA', 'verify_ca', 'verify-ca', 'verify-full', 'DISABLED', 'disabled']) {
+      assert.ok(mode?.enum?.includes(word), word);
+    }
+  });
+
+  it('has a list wherever one may be given', () => {
+    assert.ok(schema.properties?.['listen']?.anyOf?.some((one) => one.items !== undefined));
+    assert.equal(schema.properties?.['log-level']?.anyOf, undefined);
+  });
+});
+
+describe('config/proxy.example.yaml', () => {
+  it('lacks nothing but its files', () => {
+    const problems = problemsOf({ file: 'config/proxy.example.yaml', cwd: process.cwd() });
+    const others = problems.filter((problem) => !problem.endsWith('does not exist'));
+    assert.deepEqual(others, []);
+    assert.equal(problems.length, 6);
+  });
+});
+
+describe('suggestions', () => {
+  const names = options.map(({ name }) => name);
+  const cases: readonly [given: string, meant: string | undefined][] = [
+    ['lisen', 'listen'],
+    ['serverSslCA', 'server-ssl-ca'],
+    ['SERVER_SSL_CERT', 'server-ssl-cert'],
+    ['handshake-timout', 'handshake-timeout'],
+    ['servers', 'server'],
+    ['zzzzzz', undefined],
+    ['x', undefined],
+  ];
+  for (const [given, meant] of cases) {
+    it(`${given} is meant to be ${meant ?? 'nothing known'}`, () =>
+      assert.equal(nearestName(given, names), meant));
+  }
+});

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { printConfig } from '../../../src/config/print.js';
+import { restartNeeded } from '../../../src/config/restart-needed.js';
+import { makeCertificates } from '../../support/certificates.js';
+import { configFile, load, loadFlags, temporaryFolder } from './problems.js';
+
+const folder = temporaryFolder();
+const { ca, server, client } = makeCertificates(folder);
+after(() => rmSync(folder, { recursive: true }));
+
+const everything = {
+  listen: ['[::1]:3307', 'unix:/run/my, sql.sock'],
+  'listen-mode': '0600',
+  server: ['db.example.com', '[2001:db8::1]:3310'],
+  'allow-socket-server': true,
+  'connect-timeout': '1500ms',
+  'handshake-timeout': '1m',
+  'max-connections': '7',
+  'admin-listen': 'off',
+  'log-level': 'DEBUG',
+  'log-format': 'pretty',
+  'client-ssl-mode': 'required',
+  'client-ssl-cert': server.certificateFile,
+  'client-ssl-key': server.keyFile,
+  'client-ssl-ca': ca.certificateFile,
+  'client-tls-version': 'TLSv1.2',
+  'client-ssl-cipher': 'HIGH:!aNULL',
+  'client-tls-ciphersuites': 'TLS_AES_256_GCM_SHA384',
+  'client-plaintext-from': '10.0.0.0/8',
+  'server-ssl-mode': 'verify-ca',
+  'server-ssl-ca': ca.certificateFile,
+  'server-ssl-cert': client.certificateFile,
+  'server-ssl-key': client.keyFile,
+  'server-tls-version': 'TLSv1,TLSv1.1',
+  'server-ssl-cipher': 'AES256-SHA@SECLEVEL=0',
+  'server-tls-ciphersuites': 'TLS_AES_128_GCM_SHA256',
+  'server-tls-sni-servername': 'db.example.com',
+};
+
+describe('the printed configuration', () => {
+  it('gives the same configuration when it is loaded', () => {
+    for (const flags of [{}, everything]) {
+      const loaded = loadFlags(flags);
+      const file = configFile(printConfig(loaded));
+      assert.deepEqual(load({ file }).config, loaded.config);
+    }
+  });
+
+  it('says of each value where it came from', () => {
+    const file = configFile('server: s\nserver-ssl-mode: verify-ca\n');
+    const env = { MYSQL_TLS_PROXY_CLIENT_PLAINTEXT_FROM: '10.0.0.0/8,::1' };
+    const printed = printConfig(load({ file, env, flags: { 'connect-timeout': '60' } }));
+    assert.equal(
+      printed.replaceAll(path.dirname(file), ''),
+      `connect-timeout: 60s  # flag --connect-timeout
+handshake-timeout: 9s  # default
+max-connections: 4096  # default
+admin-listen: 127.0.0.1:9307  # default
+log-level: info  # default
+log-format: json  # default
+routes:
+  - name: default
+    listen: [127.0.0.1:3307]  # default
+    listen-mode: "0660"  # default
+    servers: [s:3306]  # file /proxy.yaml:1
+    allow-socket-server: false  # default
+    client:
+      ssl-mode: DISABLED  # default
+      tls-version: [TLSv1.2, TLSv1.3]  # default
+      plaintext-from: [10.0.0.0/8, ::1/128]  # environment MYSQL_TLS_PROXY_CLIENT_PLAINTEXT_FROM
+    server:
+      ssl-mode: VERIFY_CA  # file /proxy.yaml:2
+      tls-version: [TLSv1.2, TLSv1.3]  # default
+`,
+    );
+  });
+
+  it('shows no key', () => {
+    const printed = printConfig(loadFlags(everything));
+    assert.match(printed, /ssl-key: .*client-key\.pem {2}# flag --server-ssl-key/);
+    for (const line of client.key.split('\n').filter((one) => one.length > 40)) {
+      assert.equal(printed.includes(line), false);
+    }
+  });
+});
+
+describe('a changed configuration', () => {
+  const changed = (flags: Record<string, unknown>) =>
+    restartNeeded(loadFlags({}).config, loadFlags(flags).config);
+
+  it('needs a restart only for what is bound at the start', () => {
+    assert.deepEqual(changed({}), []);
+    assert.deepEqual(
+      changed({ server: 'other', 'server-ssl-mode': 'verify-ca', 'max-connections': 1, 'log-level': 'warn' }),
+      [],
+    );
+    assert.deepEqual(
+      changed({ listen: '127.0.0.1:1', 'listen-mode': '600', 'admin-listen': 'off', 'log-format': 'pretty' }),
+      ['admin-listen', 'log-format', 'listen', 'listen-mode'],
+    );
+  });
+
+  it('needs a restart when routes come or go', () => {
+    const routes = (...names: string[]) =>
+      load({
+        file: configFile(
+          `routes:\n${names.map((name, i) => `  - { name: ${name}, listen: "h:${i + 1}", servers: s }\n`).join('')}`,
+        ),
+      }).config;
+    assert.deepEqual(restartNeeded(routes('a'), routes('a', 'b')), ['routes']);
+    assert.deepEqual(restartNeeded(routes('a', 'b'), routes('a')), ['routes']);
+    assert.deepEqual(restartNeeded(routes('a'), routes('b')), ['routes']);
+    assert.deepEqual(restartNeeded(routes('a', 'b'), routes('a', 'b')), []);
+  });
+});

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { Writable } from 'node:stream';
+import { describe, it } from 'node:test';
+import { ProxyError } from '../../../src/errors.js';
+import { createLogger, type LogSettings, logObserver } from '../../../src/observe/log.js';
+import { connectionRecord, tls10, tls13 } from './records.js';
+
+type Line = Record<string, unknown>;
+
+function logged(settings: Partial<LogSettings> = {}) {
+  const chunks: string[] = [];
+  const destination = new Writable({
+    decodeStrings: false,
+    write(chunk: string | Buffer, _encoding, done) {
+      chunks.push(chunk.toString());
+      done();
+    },
+  });
+  const log = createLogger({ level: 'info', format: 'json', destination, ...settings });
+  const text = () => chunks.join('');
+  const lines = (): Line[] =>
+    text()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Line);
+  return { ...log, observer: logObserver(log.logger), lines, text };
+}
+
+const known = {
+  user: 'app',
+  serverAddress: 'db:3306',
+  serverVersion: '9.7.0',
+  serverThreadId: 12,
+};
+
+describe('the log', () => {
+  it('is one JSON object a line, with level and time in words', () => {
+    const { logger, lines } = logged();
+    logger.info({ listen: ['a:1'] }, 'ready');
+    const [line] = lines();
+    assert.ok(line);
+    assert.match(String(line['time']), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    assert.deepEqual({ ...line, time: '' }, { level: 'info', time: '', listen: ['a:1'], msg: 'ready' });
+  });
+
+  it('leaves out what is below its level', () => {
+    const { logger, lines } = logged({ level: 'warn' });
+    logger.info('no');
+    logger.warn('yes');
+    assert.deepEqual(
+      lines().map(({ msg }) => msg),
+      ['yes'],
+    );
+    const silent = logged({ level: 'silent' });
+    silent.logger.error('no');
+    assert.equal(silent.text(), '');
+  });
+
+  it('is written out when it is closed, and takes nothing after that', async () => {
+    for (const format of ['json', 'pretty'] as const) {
+      const { logger, text, close } = logged({ format });
+      const started = performance.now();
+      for (let i = 0; i < 1000; i++) logger.info('one');
+      await close();
+      logger.info('late');
+      assert.ok(performance.now() - started < 400, 'did not wait for its deadline');
+      assert.equal(text().split('\n').length, 1001);
+      assert.doesNotMatch(text(), /late/);
+    }
+  });
+
+  it('can be text for people', async () => {
+    const { logger, text, close } = logged({ format: 'pretty' });
+    logger.info({ port: 1 }, 'ready');
+    await close();
+    assert.match(text(), /^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: ready \{"port":1\}\n$/);
+  });
+});
+
+describe('the log of connections', () => {
+  it('has one line for a connection that went well', () => {
+    const { observer, lines } = logged();
+    const connection = connectionRecord({
+      openedAt: Date.now() - 1500,
+      clientTls: tls10,
+      serverTls: tls13,
+      ...known,
+    });
+    observer.opened?.(connection);
+    observer.tlsEstablished?.(connection, 'client');
+    observer.established?.(connection);
+    connection.bytesFromClient = 10;
+    connection.bytesFromServer = 2000;
+    observer.closed?.(connection, 'client_closed');
+    const [line, ...others] = lines();
+    assert.deepEqual(others, []);
+    assert.ok(line);
+    const { time: _time, durationSeconds, ...rest } = line;
+    assert.ok(Number(durationSeconds) >= 1.5 && Number(durationSeconds) < 60);
+    assert.deepEqual(rest, {
+      level: 'info',
+      connection: connection.id,
+      route: 'default',
+      client: '203.0.113.7:51234',
+      user: 'app',
+      server: 'db:3306',
+      serverVersion: '9.7.0',
+      serverThreadId: 12,
+      clientLeg: { version: 'TLSv1', cipher: 'AES256-SHA', resumed: false, bytesIn: 10, bytesOut: 2000 },
+      serverLeg: {
+        version: 'TLSv1.3',
+        cipher: 'TLS_AES_256_GCM_SHA384',
+        resumed: true,
+        peerSubject: 'CN=db',
+        bytesIn: 2000,
+        bytesOut: 10,
+      },
+      reason: 'client_closed',
+      msg: 'connection closed',
+    });
+  });
+
+  it('tells a failure at the level of its kind, with code, leg and cure', () => {
+    const { observer, lines } = logged();
+    const connection = connectionRecord(known);
+    const cause = Object.assign(new Error('x'), { code: 'CERT_HAS_EXPIRED' });
+    const error = new ProxyError('server_certificate_expired', 'the certificate expired', { cause });
+    observer.tlsFailed?.(connection, 'server', error);
+    observer.failed?.(connection, error);
+    observer.closed?.(connection, error.code);
+    const [failure, closed, ...others] = lines();
+    assert.deepEqual(others, []);
+    assert.equal(failure?.['level'], 'error');
+    assert.equal(failure?.['code'], 'server_certificate_expired');
+    assert.equal(failure?.['leg'], 'server');
+    assert.equal(failure?.['cause'], 'CERT_HAS_EXPIRED');
+    assert.equal(failure?.['connection'], connection.id);
+    assert.match(String(failure?.['msg']), /server leg: the certificate expired\. Renew the certificate/);
+    assert.equal(closed?.['level'], 'info');
+    assert.equal(closed?.['reason'], 'server_certificate_expired');
+  });
+
+  it('shows the stack of what is a bug', () => {
+    const { observer, lines } = logged();
+    observer.failed?.(
+      connectionRecord(),
+      new ProxyError('internal_error', 'oops', { cause: new Error('oops') }),
+    );
+    assert.match(String(lines()[0]?.['stack']), /log\.test/);
+  });
+
+  it('tells a login that the server refused', () => {
+    const { observer, lines } = logged();
+    observer.refused?.(connectionRecord(known), 1045);
+    const [line] = lines();
+    assert.deepEqual([line?.['level'], line?.['errno'], line?.['user']], ['info', 1045, 'app']);
+  });
+
+  it('is quiet about clients that go away before their login, as port scans do', () => {
+    const gone = new ProxyError('client_gone', 'the client closed the connection');
+    const report = (level: LogSettings['level']) => {
+      const { observer, lines } = logged({ level });
+      const connection = connectionRecord();
+      observer.opened?.(connection);
+      observer.failed?.(connection, gone);
+      observer.closed?.(connection, 'client_gone');
+      return lines().map((line) => line['msg']);
+    };
+    assert.deepEqual(report('info'), []);
+    assert.deepEqual(report('debug').length, 3);
+  });
+
+  it('is not quiet about clients that go away after it', () => {
+    const { observer, lines } = logged();
+    const connection = connectionRecord();
+    observer.established?.(connection);
+    observer.closed?.(connection, 'client_gone');
+    assert.deepEqual(
+      lines().map((line) => line['msg']),
+      ['connection closed'],
+    );
+  });
+
+  it('has every step at level debug', () => {
+    const { observer, lines } = logged({ level: 'debug' });
+    const connection = connectionRecord({ serverTls: tls13 });
+    observer.opened?.(connection);
+    observer.tlsEstablished?.(connection, 'server');
+    observer.established?.(connection);
+    const entries = lines();
+    assert.deepEqual(
+      entries.map((line) => line['msg']),
+      ['connection opened', 'TLS established', 'login accepted'],
+    );
+    assert.deepEqual([entries[1]?.['leg'], entries[1]?.['version']], ['server', 'TLSv1.3']);
+  });
+
+  it('stays one line, and of bounded length, whatever a client calls itself', () => {
+    const { observer, lines, text } = logged();
+    observer.closed?.(
+      connectionRecord({ user: `a\n{"level":"error"}${'x'.repeat(100_000)}` }),
+      'client_closed',
+    );
+    assert.equal(text().split('\n').length, 2);
+    assert.ok(String(lines()[0]?.['user']).length < 200);
+  });
+});

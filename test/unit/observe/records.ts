@@ -1,0 +1,38 @@
+import { type ConnectionRecord, PLAINTEXT, type TlsDescription } from '../../../src/observe/events.js';
+
+let lastId = 0;
+
+export function connectionRecord(fields: Partial<ConnectionRecord> = {}): ConnectionRecord {
+  lastId += 1;
+  return {
+    id: lastId,
+    route: 'default',
+    clientAddress: '203.0.113.7:51234',
+    openedAt: Date.now(),
+    serverAddress: '',
+    serverVersion: '',
+    serverThreadId: 0,
+    user: '',
+    clientTls: PLAINTEXT,
+    serverTls: PLAINTEXT,
+    bytesFromClient: 0,
+    bytesFromServer: 0,
+    ...fields,
+  };
+}
+
+export const tls13: TlsDescription = {
+  version: 'TLSv1.3',
+  cipher: 'TLS_AES_256_GCM_SHA384',
+  resumed: true,
+  peerSubject: 'CN=db',
+  handshakeSeconds: 0.003,
+};
+
+export const tls10: TlsDescription = {
+  version: 'TLSv1',
+  cipher: 'AES256-SHA',
+  resumed: false,
+  peerSubject: '',
+  handshakeSeconds: 0.2,
+};

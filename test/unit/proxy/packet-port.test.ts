@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { getEventListeners, once } from 'node:events';
+import type { Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ProxyError } from '../../../src/errors.js';
+import { PacketPort } from '../../../src/proxy/packet-port.js';
+import { encodePacket, HEADER_LENGTH, MAX_HANDSHAKE_PAYLOAD_LENGTH } from '../../../src/wire/framing.js';
+import { arrived, openSocketPair, sendApart, splitsInTwo, truncations } from '../../support/chunked.js';
+
+const never = new AbortController().signal;
+const packet = (sequenceId: number, text: string) => encodePacket(sequenceId, Buffer.from(text));
+
+interface Setup {
+  readonly port: PacketPort;
+  /** The port's socket. */
+  readonly near: Socket;
+  /** The peer's. */
+  readonly far: Socket;
+  readonly gone: ProxyError[];
+}
+
+async function setUp(t: TestContext, leg: 'client' | 'server' = 'client', nextSequenceId = 0): Promise<Setup> {
+  const { near, far, close } = await openSocketPair();
+  t.after(close);
+  const gone: ProxyError[] = [];
+  const port = new PacketPort(near, {
+    leg,
+    peer: 'db.example:3306',
+    nextSequenceId,
+    onGone: (reason) => gone.push(reason),
+  });
+  return { port, near, far, gone };
+}
+
+async function rejection(promise: Promise<unknown>): Promise<ProxyError> {
+  const error = await promise.then(
+    () => assert.fail('the promise was to be rejected'),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof ProxyError, String(error));
+  return error;
+}
+
+/** Whether the promise is still open after everything that was on its way has arrived. */
+async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const mark = () => {
+    settled = true;
+  };
+  promise.then(mark, mark);
+  for (let turn = 0; turn < 5; turn++) await nextTurn();
+  return !settled;
+}
+
+test('several packets in one chunk come one by one, an empty one among them', async (t) => {
+  const { port, far } = await setUp(t);
+  far.write(Buffer.concat([packet(0, 'one'), packet(1, ''), packet(2, 'three')]));
+  assert.equal((await port.read(never)).payload.toString(), 'one');
+  assert.equal((await port.read(never)).payload.length, 0);
+  assert.equal((await port.read(never)).payload.toString(), 'three');
+  assert.equal(port.nextSequenceId, 3);
+});
+
+test('a peer that leaves in the middle of a packet is gone, at whatever byte', async (t) => {
+  for (const leg of ['client', 'server'] as const) {
+    for (const cut of truncations(packet(0, 'half of it'))) {
+      const { port, far, gone } = await setUp(t, leg);
+      far.end(cut);
+      const error = await rejection(port.read(never));
+      assert.equal(error.code, leg === 'client' ? 'client_gone' : 'server_closed', `${cut.length} bytes`);
+      assert.deepEqual(gone, [error]);
+      assert.equal(await rejection(port.read(never)), error, 'later reads are refused with the same error');
+    }
+  }
+});
+
+test('a packet that is too large is refused at its header', async (t) => {
+  const expected = { client: 'client_packet_too_large', server: 'server_protocol_error' } as const;
+  for (const leg of ['client', 'server'] as const) {
+    for (const length of [MAX_HANDSHAKE_PAYLOAD_LENGTH + 1, 0xffffff]) {
+      const { port, far } = await setUp(t, leg);
+      const header = Buffer.alloc(HEADER_LENGTH);
+      header.writeUIntLE(length, 0, 3);
+      far.write(header);
+      const error = await rejection(port.read(never));
+      assert.equal(error.code, expected[leg]);
+      assert.match(error.message, new RegExp(`${length} bytes`));
+    }
+  }
+});
+
+test('a packet of the greatest length is read', async (t) => {
+  const { port, far } = await setUp(t);
+  const payload = Buffer.alloc(MAX_HANDSHAKE_PAYLOAD_LENGTH, 'abc');
+  far.write(encodePacket(0, payload));
+  assert.ok((await port.read(never)).payload.equals(payload));
+});
+
+test('a client must number its packets in order', async (t) => {
+  const { port, far } = await setUp(t, 'client', 1);
+  far.write(packet(3, 'login'));
+  const error = await rejection(port.read(never));
+  assert.equal(error.code, 'client_packet_out_of_order');
+  assert.match(error.message, /packet 3 where packet 1 was due/);
+});
+
+test("a server's numbers are taken as they come, and followed", async (t) => {
+  const { port, far } = await setUp(t, 'server', 1);
+  far.write(packet(7, 'reply'));
+  assert.equal((await port.read(never)).sequenceId, 7);
+  port.write(Buffer.from('next'));
+  const [bytes] = await once(far, 'data');
+  assert.deepEqual(bytes, packet(8, 'next'));
+});
+
+test('numbers wrap around after 255, in both directions', async (t) => {
+  const { port, far } = await setUp(t, 'client', 254);
+  far.write(Buffer.concat([packet(254, 'a'), packet(255, 'b'), packet(0, 'c')]));
+  for (const text of ['a', 'b', 'c']) assert.equal((await port.read(never)).payload.toString(), text);
+  assert.equal(port.nextSequenceId, 1);
+  const other = await setUp(t, 'server', 255);
+  other.port.write(Buffer.from('x'));
+  assert.equal(other.port.nextSequenceId, 0);
+});
+
+test('a read given up in the middle of a packet loses nothing', async (t) => {
+  const whole = packet(0, 'not lost');
+  for (const [first, second] of splitsInTwo(whole)) {
+    const { port, near, far } = await setUp(t);
+    const giveUp = new AbortController();
+    const reading = port.read(giveUp.signal);
+    assert.equal(port.isReading, true);
+    await sendApart(far, near, [first]);
+    assert.equal(await isPending(reading), true);
+    const reason = new ProxyError('client_timeout', 'too slow');
+    giveUp.abort(reason);
+    assert.equal(await rejection(reading), reason);
+    assert.equal(port.isReading, false);
+    const again = port.read(never);
+    far.write(second);
+    assert.deepEqual(await again, { sequenceId: 0, payload: Buffer.from('not lost') });
+  }
+});
+
+test('a signal that is aborted already is told at once and takes no packet', async (t) => {
+  const { port, near, far } = await setUp(t);
+  far.write(packet(0, 'waiting'));
+  await arrived(near, packet(0, 'waiting').length);
+  const reason = new ProxyError('proxy_shutdown', 'stopping');
+  assert.equal(await rejection(port.read(AbortSignal.abort(reason))), reason);
+  assert.equal((await port.read(never)).payload.toString(), 'waiting');
+});
+
+test('a read leaves no listener on its signal, however it ends', async (t) => {
+  const { port, far } = await setUp(t);
+  const { signal } = new AbortController();
+  far.write(packet(0, 'one'));
+  await port.read(signal);
+  far.end();
+  await rejection(port.read(signal));
+  await rejection(port.waitForBytes(signal));
+  const other = await setUp(t);
+  other.far.write(packet(9, 'out of order'));
+  await rejection(other.port.read(signal));
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('a peer that closes or resets while no one reads is noticed', async (t) => {
+  for (const leave of ['end', 'resetAndDestroy'] as const) {
+    const { port, far, gone } = await setUp(t);
+    far[leave]();
+    while (gone.length === 0) await nextTurn();
+    assert.deepEqual(
+      gone.map(({ code }) => code),
+      ['client_gone'],
+      leave,
+    );
+    assert.equal(await rejection(port.read(never)), gone[0]);
+    await nextTurn();
+    assert.equal(gone.length, 1, `${leave}: told once`);
+  }
+});
+
+test('a read that waits is rejected when the peer resets the connection', async (t) => {
+  const { port, far } = await setUp(t, 'server');
+  const reading = port.read(never);
+  far.resetAndDestroy();
+  const error = await rejection(reading);
+  assert.equal(error.code, 'server_closed');
+  assert.match(error.message, /db\.example:3306 broke the connection \(.*ECONNRESET/);
+});
+
+test('what a peer said before it left is delivered first', async (t) => {
+  const { port, near, far, gone } = await setUp(t);
+  const last = Buffer.concat([packet(0, 'last'), packet(1, 'words')]);
+  far.end(last);
+  await arrived(near, last.length);
+  for (let turn = 0; turn < 5; turn++) await nextTurn();
+  assert.equal((await port.read(never)).payload.toString(), 'last');
+  assert.equal((await port.read(never)).payload.toString(), 'words');
+  assert.equal((await rejection(port.read(never))).code, 'client_gone');
+  assert.equal(gone.length, 1);
+});
+
+test('a socket that was destroyed before the read is gone too', async (t) => {
+  const { port, near } = await setUp(t);
+  near.destroy();
+  assert.equal((await rejection(port.read(never))).code, 'client_gone');
+});
+
+test('waiting for bytes leaves them unread', async (t) => {
+  const { port, near, far } = await setUp(t);
+  const waiting = port.waitForBytes(never);
+  assert.equal(await isPending(waiting), true);
+  far.write(Buffer.from([0x16]));
+  await waiting;
+  assert.equal(near.readableLength, 1);
+  far.end();
+  assert.deepEqual(port.release().read(), Buffer.from([0x16]));
+});
+
+test('what follows the last packet is still in the socket after the release, and the port lets go', async (t) => {
+  const { near, far, close } = await openSocketPair();
+  t.after(close);
+  const before = near.eventNames().map((name) => [name, near.listenerCount(name)]);
+  const gone: ProxyError[] = [];
+  const port = new PacketPort(near, { leg: 'client', peer: '', onGone: (reason) => gone.push(reason) });
+  const left = Buffer.from('\x16\x03\x01 the start of a TLS record');
+  const sent = Buffer.concat([packet(0, 'SSLRequest'), left]);
+  far.write(sent);
+  assert.equal((await port.read(never)).payload.toString(), 'SSLRequest');
+  assert.equal(port.release(), near);
+  await arrived(near, sent.length);
+  // Node takes back its own reading mode in the next turn.
+  await nextTurn();
+  assert.deepEqual(
+    near.eventNames().map((name) => [name, near.listenerCount(name)]),
+    before,
+  );
+  assert.deepEqual(near.read(), left);
+  far.end();
+  near.resume();
+  while (!near.readableEnded) await nextTurn();
+  assert.deepEqual(gone, [], 'a released port reports nothing');
+});

@@ -1,0 +1,116 @@
+/** Certificates and TLS peers for the tests of both legs. */
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import tls from 'node:tls';
+import type { ClientLegConfig, LegTlsConfig, ServerLegConfig } from '../../../src/config/model.js';
+import { type ClientLegTls, createClientLegTls, createServerLegTls, type ServerLegTls } from '../../../src/tls/contexts.js';
+import { connectTls, type Upgraded } from '../../../src/tls/upgrade.js';
+import {
+  type CertificateRequest,
+  issueCertificate,
+  loopbackNames,
+  type SavedIdentity,
+  saveIdentity,
+} from '../../support/certificates.js';
+import { openSocketPair, type SocketPair } from '../../support/chunked.js';
+import { makeTemporaryFolder } from '../../support/clean-up.js';
+
+export const folder = makeTemporaryFolder();
+export const neverAborted: AbortSignal = new AbortController().signal;
+export const modern = ['TLSv1.2', 'TLSv1.3'] as const;
+const dayMs = 24 * 60 * 60 * 1000;
+
+let certificateCount = 0;
+
+export function issue(request: CertificateRequest): SavedIdentity {
+  certificateCount += 1;
+  const base = path.join(folder, String(certificateCount));
+  return saveIdentity(issueCertificate(request), `${base}-cert.pem`, `${base}-key.pem`);
+}
+
+export function fileWith(name: string, text: string): string {
+  const file = path.join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+export const ca = issue({ commonName: 'Test CA', purpose: 'ca' });
+export const otherCa = issue({ commonName: 'Other CA', purpose: 'ca' });
+export const namesakeCa = issue({ commonName: 'Test CA', purpose: 'ca' });
+
+export function serverCertificate(request: Partial<CertificateRequest> = {}): SavedIdentity {
+  return issue({ commonName: 'Test server', purpose: 'server', issuer: ca, names: loopbackNames, ...request });
+}
+
+export function clientCertificate(request: Partial<CertificateRequest> = {}): SavedIdentity {
+  return issue({ commonName: 'Test client', purpose: 'client', issuer: ca, ...request });
+}
+
+export function selfSignedCertificate(): SavedIdentity {
+  return issue({ commonName: 'Test server', purpose: 'server', names: loopbackNames });
+}
+
+export const expired = { validFrom: new Date(Date.now() - 9 * dayMs), validTo: new Date(Date.now() - 2 * dayMs) };
+export const notYetValid = { validFrom: new Date(Date.now() + 2 * dayMs), validTo: new Date(Date.now() + 9 * dayMs) };
+
+const filesOf = ({ certificateFile, keyFile }: SavedIdentity) => ({ sslCert: certificateFile, sslKey: keyFile });
+
+export function clientLeg(identity: SavedIdentity, config: Partial<ClientLegConfig> = {}): ClientLegTls {
+  const leg = createClientLegTls({
+    sslMode: 'PREFERRED',
+    plaintextFrom: [],
+    tlsVersion: modern,
+    ...filesOf(identity),
+    ...config,
+  });
+  if (leg === undefined) throw new Error('the leg has no TLS');
+  return leg;
+}
+
+export function serverLeg(config: Partial<ServerLegConfig> = {}): ServerLegTls {
+  const leg = createServerLegTls({ sslMode: 'VERIFY_IDENTITY', tlsVersion: modern, sslCa: ca.certificateFile, ...config });
+  if (leg === undefined) throw new Error('the leg has no TLS');
+  return leg;
+}
+
+export const keyPair = (identity: SavedIdentity): Partial<LegTlsConfig> => filesOf(identity);
+
+export async function socketPair(t: TestContext): Promise<SocketPair> {
+  const pair = await openSocketPair();
+  t.after(pair.close);
+  return pair;
+}
+
+/** A TLS server as MySQL is one: takes over sockets that are connected already, and says hello inside. */
+export function tlsServer(identity: SavedIdentity, options: tls.TlsOptions = {}): tls.Server {
+  const server = tls.createServer({ cert: identity.certificate, key: identity.key, ...options });
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => {});
+    socket.write('hello');
+    // Whatever comes goes back.
+    socket.pipe(socket);
+  });
+  server.on('tlsClientError', () => {});
+  return server;
+}
+
+/** One connection of the server leg, until the server's hello and what is needed to resume the session have arrived. */
+export async function reach(
+  t: TestContext,
+  leg: ServerLegTls,
+  server: tls.Server,
+  host = 'localhost',
+  name = `${host}:3306`,
+): Promise<Upgraded> {
+  const { near, far } = await socketPair(t);
+  server.emit('connection', far);
+  const upgraded = await connectTls(near, leg, host, name, neverAborted);
+  upgraded.socket.on('error', () => {});
+  const hello = once(upgraded.socket, 'data');
+  // Up to TLS 1.2 it is part of the handshake.
+  if (upgraded.description.version === 'TLSv1.3') await once(upgraded.socket, 'session');
+  await hello;
+  return upgraded;
+}
