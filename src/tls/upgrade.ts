@@ -118,8 +118,6 @@ function handshakeEnd(
       secured.off(event, onSecure).off('error', onError).off('close', onClose).off('end', onClose);
       signal.removeEventListener('abort', onAbort);
       if (reason === undefined) return resolve();
-      // Late errors of a socket given up on have no one left to tell.
-      secured.on('error', () => {});
       secured.destroy();
       reject(reason);
     };
@@ -127,6 +125,8 @@ function handshakeEnd(
     const onError = (error: Error) => finish(failure(isDisconnect(error) ? undefined : error));
     const onClose = () => finish(failure(undefined));
     const onAbort = () => finish(signal.reason);
+    // Errors that come when no one reads or writes have no one to tell, and without a listener Node ends the process.
+    secured.on('error', () => {});
     secured.on(event, onSecure).on('error', onError).on('close', onClose).on('end', onClose);
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();

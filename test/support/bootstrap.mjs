@@ -1,6 +1,6 @@
 /**
  * From a fresh checkout to a built project, a test run, the demo or the docs. Plain JavaScript, because it runs
- * before anything is installed: `node test/support/bootstrap.mjs (build|test|demo|docs) [arguments]`.
+ * before anything is installed: `node test/support/bootstrap.mjs (build|test|demo|docs|bench) [arguments]`.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -24,7 +24,7 @@ process.chdir(checkout);
 
 requireNewEnoughNode();
 const [task, ...taskArgs] = process.argv.slice(2);
-const tasks = { build: () => {}, test, demo, docs };
+const tasks = { build: () => {}, test, demo, docs, bench };
 if (!Object.hasOwn(tasks, task ?? '')) {
   stopWith(`usage: node test/support/bootstrap.mjs (${Object.keys(tasks).join('|')}) [arguments]`);
 }
@@ -123,6 +123,10 @@ function demo(args) {
 
 function docs(args) {
   return runOrExit(process.execPath, ['dist/test/support/generate-docs.js', ...args]);
+}
+
+function bench(args) {
+  return runOrExit(process.execPath, ['dist/bench/point-select.js', ...args]);
 }
 
 function filesBelow(folder) {

@@ -200,18 +200,18 @@ describe('signals', () => {
         });
         reloads.push('end');
       });
-      process.emit('SIGHUP');
-      process.emit('SIGHUP');
+      process.emit('SIGHUP', 'SIGHUP');
+      process.emit('SIGHUP', 'SIGHUP');
       await new Promise(setImmediate);
       assert.deepEqual(reloads, ['begin']);
       finish();
       await new Promise(setImmediate);
       assert.deepEqual(reloads, ['begin', 'end', 'begin']);
       finish();
-      process.emit('SIGTERM');
+      process.emit('SIGTERM', 'SIGTERM');
       assert.equal(await signals.stop, 'SIGTERM');
       assert.equal(await Promise.race([signals.stopAtOnce, 'not yet']), 'not yet');
-      process.emit('SIGINT');
+      process.emit('SIGINT', 'SIGINT');
       assert.equal(await signals.stopAtOnce, 'SIGINT');
     } finally {
       signals.dispose();

@@ -1,0 +1,299 @@
+/** The client leg: what arrives behind an SSLRequest, and whose certificate is accepted. */
+import assert from 'node:assert/strict';
+import { getEventListeners, once } from 'node:events';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import tls from 'node:tls';
+import type { ClientLegConfig } from '../../../src/config/model.js';
+import { ProxyError } from '../../../src/errors.js';
+import { PacketPort } from '../../../src/proxy/packet-port.js';
+import type { ClientLegTls } from '../../../src/tls/contexts.js';
+import { acceptTls, type Upgraded } from '../../../src/tls/upgrade.js';
+import { loadRecording, loginOf, sslRequestOf } from '../../fixtures/recordings.js';
+import type { SavedIdentity } from '../../support/certificates.js';
+import { arrived, sendApart, singleBytes } from '../../support/chunked.js';
+import { frame } from '../../support/scripted-peer.js';
+import {
+  ca,
+  clientCertificate,
+  clientLeg,
+  expired,
+  neverAborted,
+  otherCa,
+  selfSignedCertificate,
+  serverCertificate,
+  socketPair,
+} from './tls-peers.js';
+
+const identity = serverCertificate();
+const tlsRecording = loadRecording('mysql2-to-mysql-9-tls-cold');
+const sslRequest = frame(1, sslRequestOf(tlsRecording) ?? assert.fail('a recording with TLS'));
+
+/** A client whose TLS records go where the test wants them. */
+class Records extends Duplex {
+  readonly written: Buffer[] = [];
+  onWrite: (bytes: Buffer) => void = (bytes) => this.written.push(bytes);
+  override _write(bytes: Buffer, _encoding: string, done: () => void): void {
+    this.onWrite(bytes);
+    done();
+  }
+  override _read(): void {}
+}
+
+async function clientHello(options: tls.ConnectionOptions = {}): Promise<{ client: tls.TLSSocket; records: Records; hello: Buffer }> {
+  const records = new Records();
+  const client = tls.connect({ socket: records, ca: ca.certificate, servername: 'localhost', ...options });
+  client.on('error', () => {});
+  while (records.written.length === 0) await nextTurn();
+  return { client, records, hello: Buffer.concat(records.written) };
+}
+
+/** From now on the client's records and the answers to them take the network. */
+function joinToNetwork(records: Records, far: Socket): void {
+  records.onWrite = (bytes) => far.write(bytes);
+  far.on('data', (bytes: Buffer) => records.push(bytes));
+}
+
+/** As the proxy does it: the SSLRequest is read as a packet, the rest is left in the socket. */
+async function readSslRequest(near: Socket): Promise<Socket> {
+  const port = new PacketPort(near, { leg: 'client', peer: 'client', nextSequenceId: 1 });
+  assert.deepEqual(await port.read(neverAborted), { sequenceId: 1, payload: sslRequest.subarray(4) });
+  return port.release();
+}
+
+async function rejection(upgrade: Promise<Upgraded>): Promise<ProxyError> {
+  const error = await upgrade.then(
+    () => assert.fail('the upgrade was to fail'),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof ProxyError, String(error));
+  return error;
+}
+
+async function exchange(near: tls.TLSSocket, far: tls.TLSSocket): Promise<void> {
+  near.write('from the proxy');
+  assert.equal(String((await once(far, 'data'))[0]), 'from the proxy');
+  far.write('from the client');
+  assert.equal(String((await once(near, 'data'))[0]), 'from the client');
+}
+
+test('SSLRequest and ClientHello in one segment', async (t) => {
+  const { near, far } = await socketPair(t);
+  const { client, records, hello } = await clientHello();
+  const sent = Buffer.concat([sslRequest, hello]);
+  far.write(sent);
+  await arrived(near, sent.length);
+  const raw = await readSslRequest(near);
+  assert.equal(raw.readableLength, hello.length, 'the ClientHello is still in the socket');
+  joinToNetwork(records, far);
+  const { socket, rejection: refused, description } = await acceptTls(raw, clientLeg(identity), neverAborted);
+  assert.equal(refused, undefined);
+  assert.equal(description.version, 'TLSv1.3');
+  assert.match(description.cipher, /^TLS_AES_/);
+  assert.equal(description.resumed, false);
+  assert.equal(description.peerSubject, '');
+  assert.ok(description.handshakeSeconds > 0);
+  await exchange(socket, client);
+});
+
+test('SSLRequest and ClientHello byte by byte', async (t) => {
+  const { near, far } = await socketPair(t);
+  const { client, records, hello } = await clientHello();
+  const [raw] = await Promise.all([readSslRequest(near), sendApart(far, near, singleBytes(sslRequest))]);
+  const upgrade = acceptTls(raw, clientLeg(identity), neverAborted);
+  joinToNetwork(records, far);
+  await sendApart(far, near, singleBytes(hello));
+  const { socket } = await upgrade;
+  await exchange(socket, client);
+});
+
+test('plaintext behind an SSLRequest is never taken for a login', async (t) => {
+  const login = frame(2, loginOf(tlsRecording));
+  for (const [what, behind] of Object.entries({
+    'a login in plaintext': login,
+    'an HTTP request': Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+    noise: Buffer.from([0xff, 0xfe, 0xfd, 0xfc, 0xfb, 0xfa, 0xf9, 0xf8, 0xf7, 0xf6, 0xf5]),
+    'a record of another kind': Buffer.from('170303000a00000000000000000000', 'hex'),
+  })) {
+    const { near, far } = await socketPair(t);
+    far.write(Buffer.concat([sslRequest, behind]));
+    await arrived(near, sslRequest.length + behind.length);
+    const raw = await readSslRequest(near);
+    const error = await rejection(acceptTls(raw, clientLeg(identity), neverAborted));
+    assert.equal(error.code, 'client_tls_failed', what);
+    assert.match(error.message, /the client asked for TLS and went on with something else/, what);
+    assert.equal(near.destroyed, true, what);
+  }
+});
+
+test('a client that leaves during the handshake is gone, and not one that failed', async (t) => {
+  for (const leave of ['end', 'resetAndDestroy'] as const) {
+    for (const part of [0, 1, 100]) {
+      const { near, far } = await socketPair(t);
+      const { hello } = await clientHello();
+      const upgrade = acceptTls(near, clientLeg(identity), neverAborted);
+      await sendApart(far, near, [hello.subarray(0, part)]);
+      far[leave]();
+      const error = await rejection(upgrade);
+      assert.equal(error.code, 'client_gone', `${leave} after ${part} bytes`);
+      assert.equal(near.destroyed, true);
+    }
+  }
+});
+
+test('a handshake that is given up ends at once, and leaves nothing on the signal', async (t) => {
+  const { near, far } = await socketPair(t);
+  const { hello } = await clientHello();
+  const giveUp = new AbortController();
+  const upgrade = acceptTls(near, clientLeg(identity), giveUp.signal);
+  await sendApart(far, near, [hello.subarray(0, 50)]);
+  const reason = new ProxyError('client_timeout', 'too slow');
+  giveUp.abort(reason);
+  assert.equal(await rejection(upgrade), reason);
+  assert.equal(near.destroyed, true);
+  assert.equal(getEventListeners(giveUp.signal, 'abort').length, 0);
+  const second = await socketPair(t);
+  assert.equal(await rejection(acceptTls(second.near, clientLeg(identity), giveUp.signal)), reason);
+  assert.equal(second.near.destroyed, true);
+});
+
+test('a client that has nothing in common with the proxy fails with the reason', async (t) => {
+  const cases: [string, tls.ConnectionOptions, Partial<ClientLegConfig>, RegExp][] = [
+    ['an older client', { maxVersion: 'TLSv1.2' }, { tlsVersion: ['TLSv1.3'] }, /no TLS version in common/],
+    ['a newer client', { minVersion: 'TLSv1.3' }, { tlsVersion: ['TLSv1.2'] }, /no TLS version in common/],
+    [
+      'other ciphers',
+      { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES256-GCM-SHA384' },
+      { sslCipher: 'ECDHE-RSA-AES128-GCM-SHA256' },
+      /no cipher in common/,
+    ],
+  ];
+  for (const [what, client, leg, expected] of cases) {
+    const { near, far } = await socketPair(t);
+    const secured = tls.connect({ socket: far, servername: 'localhost', ca: ca.certificate, ...client });
+    secured.on('error', () => {});
+    const error = await rejection(acceptTls(near, clientLeg(identity, leg), neverAborted));
+    assert.equal(error.code, 'client_tls_failed', what);
+    assert.match(error.message, expected, what);
+    assert.equal(near.destroyed, true);
+  }
+});
+
+test('a client that does not trust the proxy says so in an alert', async (t) => {
+  const { near, far } = await socketPair(t);
+  const { hello } = await clientHello({ maxVersion: 'TLSv1.2' });
+  const upgrade = acceptTls(near, clientLeg(identity), neverAborted);
+  far.write(hello);
+  await once(far, 'data');
+  const unknownCa = 48;
+  far.write(Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, unknownCa]));
+  const error = await rejection(upgrade);
+  assert.equal(error.code, 'client_tls_failed');
+  assert.match(error.message, /the client does not accept the certificate of the proxy/);
+});
+
+interface ClientCase {
+  readonly certificate: SavedIdentity | undefined;
+  /** Undefined: accepted. */
+  readonly refused: RegExp | undefined;
+  readonly subject: string;
+}
+
+const clientCases: Record<string, ClientCase> = {
+  'a good one': { certificate: clientCertificate(), refused: undefined, subject: 'CN=Test client' },
+  none: { certificate: undefined, refused: /the client presented no certificate/, subject: '' },
+  'one of another CA': {
+    certificate: clientCertificate({ issuer: otherCa }),
+    refused: /UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT/,
+    subject: 'CN=Test client',
+  },
+  'a self-signed one': {
+    certificate: selfSignedCertificate(),
+    refused: /DEPTH_ZERO_SELF_SIGNED_CERT/,
+    subject: 'CN=Test server',
+  },
+  'an expired one': {
+    certificate: clientCertificate(expired),
+    refused: /CERT_HAS_EXPIRED/,
+    subject: 'CN=Test client',
+  },
+  'one made for servers': {
+    certificate: serverCertificate(),
+    refused: /INVALID_PURPOSE/,
+    subject: 'CN=Test server',
+  },
+};
+
+async function connectWith(
+  t: TestContext,
+  leg: ClientLegTls,
+  options: tls.ConnectionOptions,
+): Promise<{ upgraded: Upgraded; client: tls.TLSSocket; session: Buffer | undefined }> {
+  const { near, far } = await socketPair(t);
+  const client = tls.connect({ socket: far, servername: 'localhost', ca: ca.certificate, ...options });
+  client.on('error', () => {});
+  let session: Buffer | undefined;
+  client.on('session', (newest: Buffer) => {
+    session = newest;
+  });
+  const upgraded = await acceptTls(near, leg, neverAborted);
+  upgraded.socket.write('hello');
+  await once(client, 'data');
+  // A resumed session of TLS 1.2 brings no other.
+  if (options.session === undefined) while (session === undefined) await nextTurn();
+  return { upgraded, client, session };
+}
+
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+  for (const [name, { certificate, refused, subject }] of Object.entries(clientCases)) {
+    test(`${maxVersion}, client certificates wanted, ${name}: ${refused === undefined ? 'accepted' : 'refused'}`, async (t) => {
+      const leg = clientLeg(identity, { sslCa: ca.certificateFile });
+      const options = {
+        maxVersion,
+        ...(certificate && { cert: certificate.certificate, key: certificate.key }),
+      };
+      const { upgraded, session } = await connectWith(t, leg, options);
+      assert.equal(upgraded.description.version, maxVersion);
+      assert.equal(upgraded.description.peerSubject, subject);
+      assertRefused(upgraded, refused);
+      // What was found out about a certificate holds for a session that is resumed.
+      const { upgraded: again } = await connectWith(t, leg, { maxVersion, ...resuming(session) });
+      assert.equal(again.description.resumed, session !== undefined);
+      assertRefused(again, refused);
+    });
+  }
+}
+
+const resuming = (session: Buffer | undefined): tls.ConnectionOptions => (session === undefined ? {} : { session });
+
+function assertRefused({ rejection: refusal, socket }: Upgraded, expected: RegExp | undefined): void {
+  if (expected === undefined) return assert.equal(refusal, undefined, refusal?.message);
+  assert.equal(refusal?.code, 'client_certificate_rejected');
+  assert.match(refusal.message, expected);
+  assert.equal(socket.destroyed, false, 'the client can still be told inside TLS');
+}
+
+test('where no client certificates are wanted, one of another CA does no harm', async (t) => {
+  const certificate = clientCertificate({ issuer: otherCa });
+  const options = { cert: certificate.certificate, key: certificate.key };
+  const { upgraded } = await connectWith(t, clientLeg(identity), options);
+  assert.equal(upgraded.rejection, undefined);
+  assert.equal(upgraded.description.peerSubject, '');
+});
+
+test('a client that comes back resumes its session', async (t) => {
+  const leg = clientLeg(identity);
+  const { session, upgraded } = await connectWith(t, leg, {});
+  assert.equal(upgraded.description.resumed, false);
+  const { upgraded: again } = await connectWith(t, leg, resuming(session));
+  assert.equal(again.description.resumed, true);
+});
+
+test('a client cannot renegotiate', async (t) => {
+  const { upgraded, client } = await connectWith(t, clientLeg(identity), { maxVersion: 'TLSv1.2' });
+  const failed = once(upgraded.socket, 'error');
+  client.renegotiate({ rejectUnauthorized: false }, () => {});
+  assert.match(String((await failed)[0]), /renegotiation/i);
+});
