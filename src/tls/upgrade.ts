@@ -38,6 +38,8 @@ export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: Abort
     rejectUnauthorized: false,
   });
   secured.disableRenegotiation();
+  // For a socket that no tls.Server made, Node reports what breaks after the handshake here alone, and lets it go on.
+  secured.on('_tlsError', (error: Error) => secured.destroy(error));
   // Node emits `secure` for sockets made by this constructor; `secureConnect` is for tls.connect alone.
   await handshakeEnd(secured, 'secure', signal, (error) =>
     error === undefined

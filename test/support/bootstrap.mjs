@@ -148,9 +148,13 @@ function run(file, args) {
     const forward = (signal) => child.kill(signal);
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
     for (const signal of signals) process.on(signal, forward);
+    // npm runs this script through a shell; when npm is ended, the shell dies without passing the signal on.
+    const parent = process.ppid;
+    const orphanCheck = setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 500);
     child.on('error', (error) => stopWith(`${file} could not be started: ${error.message}`));
     child.on('exit', (code, signal) => {
       for (const name of signals) process.off(name, forward);
+      clearInterval(orphanCheck);
       resolve(code ?? 128 + os.constants.signals[signal]);
     });
   });

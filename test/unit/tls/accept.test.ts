@@ -210,9 +210,9 @@ const clientCases: Record<string, ClientCase> = {
     subject: 'CN=Test client',
   },
   'a self-signed one': {
-    certificate: selfSignedCertificate(),
+    certificate: selfSignedCertificate('client'),
     refused: /DEPTH_ZERO_SELF_SIGNED_CERT/,
-    subject: 'CN=Test server',
+    subject: 'CN=Self-made',
   },
   'an expired one': {
     certificate: clientCertificate(expired),
@@ -295,5 +295,22 @@ test('a client cannot renegotiate', async (t) => {
   const { upgraded, client } = await connectWith(t, clientLeg(identity), { maxVersion: 'TLSv1.2' });
   const failed = once(upgraded.socket, 'error');
   client.renegotiate({ rejectUnauthorized: false }, () => {});
-  assert.match(String((await failed)[0]), /renegotiation/i);
+  const [error] = await failed;
+  assert.equal(error.code, 'ERR_TLS_RENEGOTIATION_DISABLED');
+  assert.equal(upgraded.socket.destroyed, true);
+});
+
+test('a record that was tampered with breaks the connection, also after the handshake', async (t) => {
+  const { near, far } = await socketPair(t);
+  const { client, records, hello } = await clientHello();
+  const upgrade = acceptTls(near, clientLeg(identity), neverAborted);
+  joinToNetwork(records, far);
+  far.write(hello);
+  const { socket } = await upgrade;
+  await exchange(socket, client);
+  const failed = once(socket, 'error');
+  far.write(Buffer.from('170303001400112233445566778899aabbccddeeff00112233', 'hex'));
+  const [error] = await failed;
+  assert.match(error.code, /^ERR_SSL_/);
+  assert.equal(near.destroyed, true);
 });

@@ -32,7 +32,7 @@ interface Case {
 
 const both = (verdict: ErrorCode | 'accepted') => ({ verifyCa: verdict, verifyIdentity: verdict });
 const good = serverCertificate();
-const selfSigned = selfSignedCertificate();
+const selfSigned = selfSignedCertificate('server');
 const revoked = serverCertificate();
 const crl = (name: string, text: string): Partial<ServerLegConfig> => ({ sslCrl: fileWith(name, text) });
 const validCrl = crl('valid.crl', makeCrl(ca, [revoked.serialNumber]));

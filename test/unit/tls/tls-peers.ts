@@ -48,8 +48,8 @@ export function clientCertificate(request: Partial<CertificateRequest> = {}): Sa
   return issue({ commonName: 'Test client', purpose: 'client', issuer: ca, ...request });
 }
 
-export function selfSignedCertificate(): SavedIdentity {
-  return issue({ commonName: 'Test server', purpose: 'server', names: loopbackNames });
+export function selfSignedCertificate(purpose: 'client' | 'server'): SavedIdentity {
+  return issue({ commonName: 'Self-made', purpose, names: loopbackNames });
 }
 
 export const expired = { validFrom: new Date(Date.now() - 9 * dayMs), validTo: new Date(Date.now() - 2 * dayMs) };
