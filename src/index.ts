@@ -56,8 +56,6 @@ export async function createProxy(
 
 /** Several proxies may run in one program: none takes the admin port by default. */
 function configOf(options: ProxyOptions): ProxyConfig {
-  const { config, origins } = parseConfig(options);
-  if (origins.get('admin-listen')?.kind !== 'default') return config;
-  const { adminListen: _unused, ...withoutAdmin } = config;
-  return withoutAdmin;
+  const given = options.adminListen ?? options['admin-listen'];
+  return parseConfig(given === undefined ? { ...options, adminListen: 'off' } : options).config;
 }

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { login, sslRequest } from '../support/packets.js';
 import { frame } from '../support/scripted-peer.js';
@@ -76,21 +77,21 @@ export const waysToLeave: Readonly<Record<string, Abandon>> = {
   'after an SSLRequest and no TLS': afterSending(() => Buffer.concat([frame(1, sslRequest()), wholeLogin()])),
   'in the middle of the TLS handshake': async (target, index) => {
     const socket = await openAndReadGreeting(target);
-    socket.pause();
-    socket.write(frame(1, sslRequest()));
-    const secured = connectTls({
-      socket,
-      rejectUnauthorized: false,
-      maxVersion: 'TLSv1.2',
-      minVersion: 'TLSv1.2',
-    });
-    secured.on('error', () => {});
-    // Any answer to the ClientHello comes before the handshake is over.
-    await Promise.race([once(socket, 'readable'), once(socket, 'close')]);
+    socket.write(Buffer.concat([frame(1, sslRequest()), await clientHello()]));
+    await Promise.race([once(socket, 'data'), once(socket, 'close')]);
     leave(socket, index);
     await closed(socket);
   },
 };
+
+/** What a TLS client sends first. */
+async function clientHello(): Promise<Buffer> {
+  const wire = new PassThrough();
+  const secured = connectTls({ socket: wire }).on('error', () => {});
+  const [hello] = (await once(wire, 'data')) as [Buffer];
+  secured.destroy();
+  return hello;
+}
 
 /** `count` clients, a few at a time. */
 export async function abandon(way: Abandon, target: Target, count: number): Promise<void> {

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { issueCertificate, makeCertificates, saveIdentity } from '../../support/certificates.js';
 import { makeCrl } from '../../support/revocation-list.js';
 import { flagProblems, flagWarnings, temporaryFolder } from './problems.js';
 
 const folder = temporaryFolder();
 const { ca, server, client } = makeCertificates(folder);
-after(() => rmSync(folder, { recursive: true }));
 
 function write(name: string, text: string, mode = 0o600): string {
   const file = path.join(folder, name);

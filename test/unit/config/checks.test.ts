@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { makeCertificates } from '../../support/certificates.js';
 import { configFile, flagProblems, flagWarnings, problemsOf, temporaryFolder } from './problems.js';
 
 const folder = temporaryFolder();
 const { ca, server: proxy, client } = makeCertificates(folder);
-after(() => rmSync(folder, { recursive: true }));
 
 const clientPair = { 'client-ssl-cert': proxy.certificateFile, 'client-ssl-key': proxy.keyFile };
 const serverPair = { 'server-ssl-cert': client.certificateFile, 'server-ssl-key': client.keyFile };
@@ -239,7 +237,10 @@ const silent: readonly [what: string, flags: Flags][] = [
     { 'server-ssl-mode': 'AS_CLIENT', 'server-ssl-ca': ca.certificateFile },
   ],
   ['TLS for other machines', { ...clientPair, listen: '0.0.0.0:3307' }],
-  ['plaintext for other machines', { listen: '0.0.0.0:3307', 'client-plaintext-from': '10.0.0.0/8' }],
+  [
+    'plaintext for other machines',
+    { listen: '0.0.0.0:3307', 'client-plaintext-from': ['127.0.0.1', '10.0.0.0/8'] },
+  ],
   ['a short handshake timeout', { 'handshake-timeout': '2s' }],
   [
     'known ciphers',

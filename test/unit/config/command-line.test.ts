@@ -106,7 +106,7 @@ describe('mysql-tls-proxy', () => {
   });
 });
 
-describe('mysql-tls-proxy start', () => {
+describe('mysql-tls-proxy start', { timeout: 60_000 }, () => {
   it('logs its warnings first, and its lines in order up to the last', async () => {
     const cli = start([
       ...server,

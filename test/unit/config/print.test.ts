@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { printConfig } from '../../../src/config/print.js';
 import { restartNeeded } from '../../../src/config/restart-needed.js';
 import { makeCertificates } from '../../support/certificates.js';
@@ -9,7 +8,6 @@ import { configFile, load, loadFlags, temporaryFolder } from './problems.js';
 
 const folder = temporaryFolder();
 const { ca, server, client } = makeCertificates(folder);
-after(() => rmSync(folder, { recursive: true }));
 
 const everything = {
   listen: ['[::1]:3307', 'unix:/run/my, sql.sock'],

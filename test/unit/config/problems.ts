@@ -1,12 +1,17 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ConfigError, formatProblem } from '../../../src/config/config-error.js';
 import { type ConfigSources, type LoadedConfig, loadConfig } from '../../../src/config/load.js';
 
+const folders: string[] = [];
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 export const server = '127.0.0.1:3306';
 
-/** Loads with a server given, unless the sources say otherwise; paths start from the folder for temporary files. */
+/** Paths start from the folder for temporary files, unless the sources say otherwise. */
 export function load(sources: Partial<ConfigSources>): LoadedConfig {
   return loadConfig({ cwd: tmpdir(), ...sources });
 }
@@ -34,8 +39,11 @@ export function flagWarnings(flags: Record<string, unknown>): string[] {
   return loadFlags(flags).warnings.map(formatProblem);
 }
 
+/** Removed when the test's process ends. */
 export function temporaryFolder(): string {
-  return mkdtempSync(path.join(tmpdir(), 'mysql-tls-proxy-config-'));
+  const folder = mkdtempSync(path.join(tmpdir(), 'mysql-tls-proxy-config-'));
+  folders.push(folder);
+  return folder;
 }
 
 /** Writes a configuration file into a folder of its own, and gives its path. */

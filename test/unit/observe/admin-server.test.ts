@@ -19,7 +19,7 @@ async function start(overrides: { metrics?: () => Promise<string>; reason?: () =
   return { server, url: (path: string) => `http://${server.address}${path}` };
 }
 
-describe('the admin server', () => {
+describe('the admin server', { timeout: 30_000 }, () => {
   const servers: AdminServer[] = [];
   after(() => Promise.all(servers.map((server) => server.close())));
   const running = async (overrides?: Parameters<typeof start>[0]) => {

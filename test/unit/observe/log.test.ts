@@ -62,6 +62,7 @@ describe('the log', () => {
       const started = performance.now();
       for (let i = 0; i < 1000; i++) logger.info('one');
       await close();
+      assert.equal(logger.isLevelEnabled('error'), false);
       logger.info('late');
       assert.ok(performance.now() - started < 400, 'did not wait for its deadline');
       assert.equal(text().split('\n').length, 1001);

@@ -87,4 +87,3 @@ for (const side of ['client', 'server'] as const) {
     }
   });
 }
-

@@ -20,7 +20,11 @@ interface Setup {
   readonly gone: ProxyError[];
 }
 
-async function setUp(t: TestContext, leg: 'client' | 'server' = 'client', nextSequenceId = 0): Promise<Setup> {
+async function setUp(
+  t: TestContext,
+  leg: 'client' | 'server' = 'client',
+  nextSequenceId = 0,
+): Promise<Setup> {
   const { near, far, close } = await openSocketPair();
   t.after(close);
   const gone: ProxyError[] = [];

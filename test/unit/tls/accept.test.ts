@@ -42,7 +42,9 @@ class Records extends Duplex {
   override _read(): void {}
 }
 
-async function clientHello(options: tls.ConnectionOptions = {}): Promise<{ client: tls.TLSSocket; records: Records; hello: Buffer }> {
+async function clientHello(
+  options: tls.ConnectionOptions = {},
+): Promise<{ client: tls.TLSSocket; records: Records; hello: Buffer }> {
   const records = new Records();
   const client = tls.connect({ socket: records, ca: ca.certificate, servername: 'localhost', ...options });
   client.on('error', () => {});
@@ -266,7 +268,8 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
   }
 }
 
-const resuming = (session: Buffer | undefined): tls.ConnectionOptions => (session === undefined ? {} : { session });
+const resuming = (session: Buffer | undefined): tls.ConnectionOptions =>
+  session === undefined ? {} : { session };
 
 function assertRefused({ rejection: refusal, socket }: Upgraded, expected: RegExp | undefined): void {
   if (expected === undefined) return assert.equal(refusal, undefined, refusal?.message);

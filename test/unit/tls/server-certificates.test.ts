@@ -143,7 +143,11 @@ for (const { name, certificate, config = {}, host = 'localhost', chain = '', ...
       assert.equal(rejection?.code ?? 'accepted', expected, rejection?.message);
       assert.match(description.version, /^TLSv1\.3$/);
       assert.equal(socket.destroyed, false, 'the handshake is over: the server can be left in good order');
-      assert.equal(leg.sessions.has(`${host}:3306`), expected === 'accepted', 'only a trusted session may be resumed');
+      assert.equal(
+        leg.sessions.has(`${host}:3306`),
+        expected === 'accepted',
+        'only a trusted session may be resumed',
+      );
     });
   }
 }
@@ -157,5 +161,8 @@ test('the rejection says what is wrong, with whom, and what to do', async (t) =>
       'Renew the certificate of the server.',
   );
   const other = await reach(t, serverLeg(), tlsServer(good), 'db.example');
-  assert.match(other.rejection?.message ?? '', /db\.example:3306 is for another name: .*localhost.*db\.example/);
+  assert.match(
+    other.rejection?.message ?? '',
+    /db\.example:3306 is for another name: .*localhost.*db\.example/,
+  );
 });
