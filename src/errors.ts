@@ -3,7 +3,7 @@
  * the metric label and the log level. Nothing else in the code chooses an errno, a label or a level.
  *
  * Error numbers and SQLSTATEs: MySQL "Server Error Message Reference"; numbers 2000-2999 are client-side numbers
- * that MySQL Router also sends, because every client prints them as they come.
+ * that MySQL Router also sends. Most clients print them as they come; see `serverErrno` for those that do not.
  */
 
 /** Which of the proxy's two connections an error belongs to; `none` when it is the proxy's own doing. */
@@ -265,6 +265,8 @@ export const errorTable = {
   },
 } as const satisfies Record<string, ErrorDefinition>;
 
+const ER_UNKNOWN_ERROR = 1105;
+
 export type ErrorCode = keyof typeof errorTable;
 
 export const errorCodes = Object.keys(errorTable) as ErrorCode[];
@@ -286,6 +288,12 @@ export class ProxyError extends Error {
 
   get definition(): ErrorDefinition {
     return errorTable[this.code];
+  }
+
+  /** The number for clients that show no error whose number is one of a client: ER_UNKNOWN_ERROR in its place. */
+  get serverErrno(): number {
+    const { errno } = this.definition;
+    return errno >= 2000 && errno <= 2999 ? ER_UNKNOWN_ERROR : errno;
   }
 }
 

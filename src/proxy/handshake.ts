@@ -3,14 +3,19 @@
  *
  * Each leg counts its own sequence ids: an SSLRequest on one leg shifts the other by one.
  */
-import { assertAnswerIsSafe, assertQuestionIsSafe, type Legs } from '../auth/password-exposure.js';
+import {
+  assertAnswerIsSafe,
+  assertQuestionIsSafe,
+  isFastAuthSuccess,
+  isServerLegExposed,
+  type Legs,
+} from '../auth/password-exposure.js';
 import { ProxyError } from '../errors.js';
 import type { ConnectionRecord, Observer } from '../observe/events.js';
 import type { ClientLegTls } from '../tls/contexts.js';
 import { acceptTls, connectTls } from '../tls/upgrade.js';
-import { MalformedPacketError } from '../wire/bytes.js';
-import { CLIENT_MULTI_FACTOR, forwardedToServer, has } from '../wire/capabilities.js';
-import { decodeGreeting, withGreetingCapabilities } from '../wire/greeting.js';
+import { CLIENT_MULTI_FACTOR, CLIENT_PLUGIN_AUTH, forwardedToServer, has } from '../wire/capabilities.js';
+import { decodeGreeting, type Greeting, withGreetingCapabilities } from '../wire/greeting.js';
 import {
   decodeClientFlags,
   decodeLogin,
@@ -18,7 +23,8 @@ import {
   sslRequestFor,
   withLoginCapabilities,
 } from '../wire/login.js';
-import { type AuthReply, decodeAuthReply, decodeErr, isErr } from '../wire/replies.js';
+import { decodeAuthReply, decodeErr, isErr } from '../wire/replies.js';
+import { decodeClientPacket, decodeServerPacket } from './decoding.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { planTls, type TlsPlan, useServerTls } from './plan.js';
@@ -28,7 +34,9 @@ export interface HandshakeContext {
   readonly route: Route;
   readonly record: ConnectionRecord;
   readonly observer: Observer;
-  /** Deadline, shutdown, and the client's disappearance. */
+  /** Deadline and shutdown. */
+  readonly deadline: AbortSignal;
+  /** Those, and the client's disappearance. */
   readonly signal: AbortSignal;
   /** Called when the client goes away; aborts the signal. */
   readonly onClientGone: (reason: ProxyError) => void;
@@ -50,9 +58,12 @@ export async function handshake(
   if (isErr(server.firstPacket)) {
     client.port.write(server.firstPacket);
     server.stage = 'decided';
-    return { accepted: false, errno: decodeServerPacket(server, () => decodeErr(server.firstPacket)).errno };
+    return {
+      accepted: false,
+      errno: decodeServerPacket(server.name, () => decodeErr(server.firstPacket)).errno,
+    };
   }
-  const greeting = decodeServerPacket(server, () => decodeGreeting(server.firstPacket));
+  const greeting = decodeServerPacket(server.name, () => decodeGreeting(server.firstPacket));
   context.record.serverVersion = greeting.serverVersion;
   context.record.serverThreadId = greeting.threadId;
   const plan = planTls(greeting, context.route, server.name);
@@ -61,10 +72,13 @@ export async function handshake(
   const { login, clientCapabilities } = await receiveLogin(client, plan, context);
   const serverTls = useServerTls(greeting, context.route, client.isTls);
   const capabilities = forwardedToServer(clientCapabilities, plan.offered, serverTls);
-  const legs = await sendLogin(login, capabilities, serverTls, client, server, context);
-  // Without CLIENT_MULTI_FACTOR, and at MariaDB, 0x02 begins a plugin's own data.
-  const multiFactor = has(capabilities, CLIENT_MULTI_FACTOR) && !greeting.isMariaDb;
-  return authenticate(login.authPlugin, multiFactor, legs, client, server, context.signal);
+  const plugin = pluginOf(login, greeting);
+  const legs = await sendLogin(login, plugin, capabilities, serverTls, client, server, context);
+  // Without CLIENT_MULTI_FACTOR, and at MariaDB, 0x02 begins a plugin's own data. On an exposed leg the client's view
+  // counts, which whoever poses as the server may have been told another version of.
+  const multiFactor =
+    isServerLegExposed(legs) || (has(capabilities, CLIENT_MULTI_FACTOR) && !greeting.isMariaDb);
+  return authenticate(plugin, multiFactor, legs, client, server, context.signal);
 }
 
 async function receiveLogin(
@@ -85,6 +99,7 @@ async function receiveLogin(
   }
   client.stage = 'answering';
   const login = decodeClientPacket(() => decodeLogin(payload, flags.capabilities & plan.offered));
+  client.hidesClientErrors = isMariaDbConnectorC(login);
   context.record.user = login.user;
   if (!client.isTls && !mayStayPlaintext(context.route, client)) {
     throw new ProxyError(
@@ -117,9 +132,17 @@ async function secureClient(client: ClientLeg, tls: ClientLegTls, context: Hands
   throw upgraded.rejection;
 }
 
+/** The plugin that the auth response in the login is for. */
+function pluginOf(login: Login, greeting: Greeting): string {
+  if (login.authPlugin !== '') return login.authPlugin;
+  if (!login.isProtocol41) return 'mysql_old_password';
+  return has(login.capabilities, CLIENT_PLUGIN_AUTH) ? greeting.authPlugin : 'mysql_native_password';
+}
+
 /** Upgrades the server leg if it is to be TLS, and sends the login. Returns what passwords may be sent over. */
 async function sendLogin(
   login: Login,
+  plugin: string,
   capabilities: number,
   serverTls: boolean,
   client: ClientLeg,
@@ -130,7 +153,7 @@ async function sendLogin(
     client: { tls: client.isTls, unix: client.isUnix },
     server: { tls: serverTls, unix: server.address.kind === 'unix' },
   };
-  assertAnswerIsSafe(login.authPlugin, login.authResponse, legs);
+  assertAnswerIsSafe(plugin, login.authResponse, legs);
   if (serverTls) await secureServer(server, sslRequestFor(login, capabilities), context);
   server.port.write(withLoginCapabilities(login, capabilities));
   server.stage = 'login-sent';
@@ -138,9 +161,10 @@ async function sendLogin(
 }
 
 async function secureServer(server: ServerLeg, sslRequest: Buffer, context: HandshakeContext): Promise<void> {
-  const { route, record, observer, signal } = context;
+  const { route, record, observer, deadline, signal } = context;
   if (route.serverTls === undefined)
     throw new Error('the server leg is to be TLS and the route has no settings for it');
+  server.port.assertOpen();
   // Nothing may be said between greeting and TLS; taken for part of what comes encrypted, it would be an injection.
   const early = server.port.socket.readableLength;
   if (early > 0) {
@@ -157,15 +181,19 @@ async function secureServer(server: ServerLeg, sslRequest: Buffer, context: Hand
   const upgraded = await reportingTlsFailure(
     'server',
     context,
-    connectTls(raw, route.serverTls, host, server.name, signal),
+    // Not to be broken off when the client goes away: the server would count it as a broken handshake.
+    connectTls(raw, route.serverTls, host, server.name, deadline),
   );
   server.port = new PacketPort(upgraded.socket, { leg: 'server', peer: server.name, nextSequenceId });
   server.isTls = true;
   server.stage = 'upgraded';
   record.serverTls = upgraded.description;
-  if (upgraded.rejection === undefined) return observer.tlsEstablished?.(record, 'server');
-  observer.tlsFailed?.(record, 'server', upgraded.rejection);
-  throw upgraded.rejection;
+  if (upgraded.rejection !== undefined) {
+    observer.tlsFailed?.(record, 'server', upgraded.rejection);
+    throw upgraded.rejection;
+  }
+  observer.tlsEstablished?.(record, 'server');
+  signal.throwIfAborted();
 }
 
 async function authenticate(
@@ -179,33 +207,27 @@ async function authenticate(
   let plugin = loginPlugin;
   for (let round = 0; round < MAX_AUTHENTICATION_ROUNDS; round++) {
     const { payload } = await server.port.read(signal);
-    const reply = decodeServerPacket(server, () => decodeAuthReply(payload, multiFactor));
+    const reply = decodeServerPacket(server.name, () => decodeAuthReply(payload, multiFactor));
     if (reply.kind === 'ok' || reply.kind === 'err') {
       server.stage = 'decided';
       client.port.write(payload);
       return reply.kind === 'ok' ? { accepted: true } : { accepted: false, errno: reply.errno };
     }
     if (reply.kind === 'auth-switch' || reply.kind === 'next-factor') plugin = reply.plugin;
+    if (reply.kind === 'old-auth-switch') plugin = 'mysql_old_password';
+    const wantsAnswer = !isFastAuthSuccess(plugin, reply);
+    if (wantsAnswer) server.stage = 'asking';
     assertQuestionIsSafe(plugin, reply, legs);
     client.port.write(payload);
-    if (isFastAuthSuccess(plugin, reply)) continue;
+    if (!wantsAnswer) continue;
     const answer = await client.port.read(signal);
     assertAnswerIsSafe(plugin, answer.payload, legs);
     server.port.write(answer.payload);
+    server.stage = 'login-sent';
   }
   throw new ProxyError(
     'authentication_too_long',
     `${server.name} asked for more than ${MAX_AUTHENTICATION_ROUNDS} answers with ${plugin}`,
-  );
-}
-
-/** caching_sha2_password: "your password was in my cache". The one packet that no answer follows; OK comes next. */
-function isFastAuthSuccess(plugin: string, reply: AuthReply): boolean {
-  return (
-    plugin === 'caching_sha2_password' &&
-    reply.kind === 'auth-more-data' &&
-    reply.data.length === 1 &&
-    reply.data[0] === 0x03
   );
 }
 
@@ -220,28 +242,5 @@ async function reportingTlsFailure<T>(
     // A client that goes away while the server leg negotiates is no failure of that leg.
     if (error instanceof ProxyError && error.definition.leg === leg) observer.tlsFailed?.(record, leg, error);
     throw error;
-  }
-}
-
-function decodeClientPacket<T>(decode: () => T): T {
-  return decoding(
-    decode,
-    (what) => new ProxyError('client_malformed_packet', `the login can not be read: ${what}`),
-  );
-}
-
-function decodeServerPacket<T>(server: ServerLeg, decode: () => T): T {
-  return decoding(
-    decode,
-    (what) =>
-      new ProxyError('server_protocol_error', `${server.name} sent a packet that can not be read: ${what}`),
-  );
-}
-
-function decoding<T>(decode: () => T, failure: (what: string) => ProxyError): T {
-  try {
-    return decode();
-  } catch (error) {
-    throw error instanceof MalformedPacketError ? failure(error.message) : error;
   }
 }

@@ -5,6 +5,7 @@
  * one that no server accepts and waits for the refusal.
  */
 import { randomBytes } from 'node:crypto';
+import { isFastAuthSuccess } from '../auth/password-exposure.js';
 import {
   CLIENT_PLUGIN_AUTH,
   CLIENT_PROTOCOL_41,
@@ -31,21 +32,27 @@ const COM_QUIT = Buffer.from([0x01]);
 /** Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. */
 export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<void> {
   const { port } = server;
+  // Not AbortSignal.timeout: Node 20 lets the garbage collector take one that only AbortSignal.any refers to.
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(new Error('the server did not refuse in time')), PATIENCE_MS);
   try {
     if (server.stage === 'greeted' || server.stage === 'upgraded') {
       const greeting = decodeGreeting(server.firstPacket);
       if (!has(greeting.capabilities, CLIENT_PROTOCOL_41)) return;
       port.write(loginToBeRefused(greeting, server.stage === 'upgraded'));
       server.stage = 'login-sent';
-    } else if (server.stage === 'login-sent') {
+    } else if (server.stage === 'asking') {
       // The server waits for an answer that the client will not give any more.
       port.write(wrongAnswer());
+      server.stage = 'login-sent';
     }
-    if (server.stage === 'login-sent')
-      await awaitRefusal(server, AbortSignal.any([hurry, AbortSignal.timeout(PATIENCE_MS)]));
+    if (server.stage === 'login-sent') {
+      await awaitRefusal(server, AbortSignal.any([hurry, patience.signal]));
+    }
   } catch {
     // The server is gone, does not answer, or never sent a greeting: nothing is left to spare it.
   } finally {
+    clearTimeout(timer);
     port.release().destroy();
   }
 }
@@ -53,14 +60,14 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
 async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<void> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const { payload } = await port.read(signal);
-    const { kind } = decodeAuthReply(payload, false);
-    if (kind === 'err') return;
+    const reply = decodeAuthReply(payload, false);
+    if (reply.kind === 'err') return;
     // An anonymous account without a password lets anyone in.
-    if (kind === 'ok') {
+    if (reply.kind === 'ok') {
       port.socket.end(Buffer.concat([Buffer.from([COM_QUIT.length, 0, 0, 0]), COM_QUIT]));
       return;
     }
-    port.write(wrongAnswer());
+    if (!isFastAuthSuccess('caching_sha2_password', reply)) port.write(wrongAnswer());
   }
 }
 

@@ -12,6 +12,8 @@ export interface ClientLeg {
   stage: 'accepted' | 'greeted' | 'upgrading' | 'answering';
   /** Known once the client has sent its flags; without it an ERR packet has no SQLSTATE. */
   isProtocol41: boolean;
+  /** The client's library shows no error whose number is a client's own (2000-2999). */
+  hidesClientErrors: boolean;
   isTls: boolean;
 }
 
@@ -22,7 +24,8 @@ export interface ServerLeg {
   readonly name: string;
   /** Payload of the server's first packet: a greeting, or an ERR in its place. */
   readonly firstPacket: Buffer;
-  stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'decided';
+  /** `login-sent`: the server's turn; `asking`: the client's. */
+  stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'asking' | 'decided';
   isTls: boolean;
 }
 

@@ -73,9 +73,14 @@ export class PacketPort {
     return this.#whenArrived(() => this.#takePacket(), signal);
   }
 
-  /** Resolves when the peer has sent anything, which stays unread. Rejects as `read` does. */
-  async waitForBytes(signal: AbortSignal): Promise<void> {
-    await this.#whenArrived(() => (this.socket.readableLength > 0 ? true : undefined), signal);
+  /** The next byte, which stays unread. Rejects as `read` does. */
+  peekByte(signal: AbortSignal): Promise<number> {
+    return this.#whenArrived(() => {
+      const bytes = this.#take(1);
+      if (bytes === undefined) return undefined;
+      this.socket.unshift(bytes);
+      return bytes[0];
+    }, signal);
   }
 
   /** Whether someone waits for a packet: tells whose turn it was when time ran out. */
@@ -87,6 +92,12 @@ export class PacketPort {
   write(payload: Buffer): void {
     this.socket.write(encodePacket(this.#nextSequenceId, payload));
     this.#nextSequenceId = (this.#nextSequenceId + 1) & 0xff;
+  }
+
+  /** Throws if the peer has already closed or broken the connection. */
+  assertOpen(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.socket.destroyed || this.socket.readableEnded) throw this.#gone();
   }
 
   /** Gives the socket back; bytes not read yet are still in it. The port is of no use after that. */

@@ -1,18 +1,24 @@
 /**
- * PASSTHROUGH: client and server negotiate TLS with each other, and no byte is changed or read. Only how it begins is
- * watched: a client that leaves without a word must not count as a broken handshake with the server.
+ * PASSTHROUGH: client and server negotiate TLS with each other, and no byte is changed. Only how the client begins is
+ * looked at: one that leaves, or speaks no MySQL, must not count as a broken handshake with the server. Once the server
+ * has seen something of the client, the two are on their own.
  */
+import { ProxyError } from '../errors.js';
 import type { ConnectionRecord } from '../observe/events.js';
-import { MalformedPacketError } from '../wire/bytes.js';
 import { decodeGreeting } from '../wire/greeting.js';
+import { decodeClientFlags, decodeLogin } from '../wire/login.js';
 import { isErr } from '../wire/replies.js';
+import { decodeClientPacket, decodeServerPacket } from './decoding.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 
+/** First byte of the TLS record that holds a ClientHello. */
+const TLS_HANDSHAKE_RECORD = 0x16;
+
 /**
- * Passes the server's first packet on and resolves with the client's first bytes still unread. Rejects with ProxyError
- * `client_gone` or the signal's reason.
+ * Passes the server's first packet on, and then the client's, if it is a login, or an SSLRequest that TLS follows.
+ * Rejects with a ProxyError of the client leg, or with the signal's reason.
  */
-export async function passGreeting(
+export async function passFirstPackets(
   client: ClientLeg,
   server: ServerLeg,
   record: ConnectionRecord,
@@ -21,15 +27,27 @@ export async function passGreeting(
   client.port.write(server.firstPacket);
   client.stage = 'greeted';
   if (!isErr(server.firstPacket)) {
-    try {
-      const { serverVersion, threadId } = decodeGreeting(server.firstPacket);
-      record.serverVersion = serverVersion;
-      record.serverThreadId = threadId;
-    } catch (error) {
-      // A greeting of another version is none of the proxy's business here.
-      if (!(error instanceof MalformedPacketError)) throw error;
-    }
-    await client.port.waitForBytes(signal);
+    const greeting = decodeServerPacket(server.name, () => decodeGreeting(server.firstPacket));
+    record.serverVersion = greeting.serverVersion;
+    record.serverThreadId = greeting.threadId;
+    server.port.write(await receiveFirstPacket(client, greeting.capabilities, signal));
   }
   server.stage = 'decided';
+}
+
+async function receiveFirstPacket(
+  client: ClientLeg,
+  serverCapabilities: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const { payload } = await client.port.read(signal);
+  const { capabilities, isProtocol41, wantsTls } = decodeClientPacket(() => decodeClientFlags(payload));
+  client.isProtocol41 = isProtocol41;
+  if (!wantsTls) {
+    decodeClientPacket(() => decodeLogin(payload, capabilities & serverCapabilities));
+    return payload;
+  }
+  const byte = await client.port.peekByte(signal);
+  if (byte === TLS_HANDSHAKE_RECORD) return payload;
+  throw new ProxyError('client_tls_failed', 'the client asked for TLS and went on with something else');
 }

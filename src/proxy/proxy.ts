@@ -39,6 +39,8 @@ export async function startProxy(
 ): Promise<RunningProxy> {
   const observer = combineObservers(observers);
   const sessions = new Set<Session>();
+  /** Those of them that were let in: who is being refused takes no one's place. */
+  const admitted = new Set<Session>();
   let config = initial;
   let routes = createRoutes(config);
   let accepting = true;
@@ -51,7 +53,7 @@ export async function startProxy(
     lastId += 1;
     const { connectTimeout, handshakeTimeout, maxConnections } = config;
     const refusal =
-      sessions.size >= maxConnections
+      admitted.size >= maxConnections
         ? new ProxyError('too_many_connections', `Too many connections: all ${maxConnections} are in use`)
         : undefined;
     const session = new Session(socket, {
@@ -64,7 +66,11 @@ export async function startProxy(
       isUnix,
     });
     sessions.add(session);
-    void session.ended.finally(() => sessions.delete(session));
+    if (refusal === undefined) admitted.add(session);
+    void session.ended.finally(() => {
+      sessions.delete(session);
+      admitted.delete(session);
+    });
   };
 
   const listeners: Listener[] = [];

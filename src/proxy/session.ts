@@ -13,7 +13,7 @@ import { handshake } from './handshake.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
-import { passGreeting } from './passthrough.js';
+import { passFirstPackets } from './passthrough.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import { openServer } from './servers.js';
 import { splice } from './splice.js';
@@ -76,6 +76,7 @@ export class Session {
       remoteAddress,
       stage: 'accepted',
       isProtocol41: false,
+      hidesClientErrors: false,
       isTls: false,
     };
     this.ended = this.#run();
@@ -107,12 +108,13 @@ export class Session {
       server = await unlessAborted(opening, signal);
       this.#record.serverAddress = server.name;
       if (route.config.client.sslMode === 'PASSTHROUGH') {
-        await passGreeting(this.#client, server, this.#record, signal);
+        await passFirstPackets(this.#client, server, this.#record, signal);
       } else {
         const decision = await handshake(this.#client, server, {
           route,
           record: this.#record,
           observer,
+          deadline: this.#deadline.signal,
           signal,
           onClientGone: this.#onClientGone,
         });
@@ -171,12 +173,13 @@ export class Session {
   }
 
   #dismissClient(error: ProxyError | undefined): Promise<void> {
-    const { port, stage, isProtocol41 } = this.#client;
+    const { port, stage, isProtocol41, hidesClientErrors } = this.#client;
     const { socket } = port;
     // In the middle of a TLS handshake nothing can be said that the client would understand.
     if (stage === 'upgrading' || error?.code === 'client_gone') socket.destroy();
     else if (error !== undefined) {
-      const { errno, sqlState } = error.definition;
+      const { sqlState } = error.definition;
+      const errno = hidesClientErrors ? error.serverErrno : error.definition.errno;
       port.write(encodeErr(errno, isProtocol41 ? sqlState : undefined, error.message));
     }
     port.release();

@@ -41,7 +41,7 @@ export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: Abort
   // For a socket that no tls.Server made, Node reports what breaks after the handshake here alone, and lets it go on.
   secured.on('_tlsError', (error: Error) => secured.destroy(error));
   // Node emits `secure` for sockets made by this constructor; `secureConnect` is for tls.connect alone.
-  await handshakeEnd(secured, 'secure', signal, (error) =>
+  await handshakeEnd(socket, secured, 'secure', signal, (error) =>
     error === undefined
       ? new ProxyError('client_gone', 'the client closed the connection during the TLS handshake')
       : tlsFailure('client', 'the client', error),
@@ -93,7 +93,7 @@ export async function connectTls(
     newestSession = ticket;
     if (trusted) tls.sessions.set(server, ticket);
   });
-  await handshakeEnd(secured, 'secureConnect', signal, (error) => {
+  await handshakeEnd(socket, secured, 'secureConnect', signal, (error) => {
     // A session that the server chokes on must not fail the next connection too.
     tls.sessions.delete(server);
     return error === undefined
@@ -109,6 +109,7 @@ export async function connectTls(
 
 /** Resolves at the event that ends the handshake; otherwise destroys the socket and rejects. */
 function handshakeEnd(
+  raw: Socket,
   secured: TLSSocket,
   event: 'secure' | 'secureConnect',
   signal: AbortSignal,
@@ -118,6 +119,7 @@ function handshakeEnd(
   return new Promise((resolve, reject) => {
     const finish = (reason?: unknown) => {
       secured.off(event, onSecure).off('error', onError).off('close', onClose).off('end', onClose);
+      raw.off('end', onClose).off('close', onClose);
       signal.removeEventListener('abort', onAbort);
       if (reason === undefined) return resolve();
       secured.destroy();
@@ -130,8 +132,11 @@ function handshakeEnd(
     // Errors that come when no one reads or writes have no one to tell, and without a listener Node ends the process.
     secured.on('error', () => {});
     secured.on(event, onSecure).on('error', onError).on('close', onClose).on('end', onClose);
+    // An end that the plaintext socket had already read is not passed on to the TLS socket.
+    raw.on('end', onClose).on('close', onClose);
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();
+    else if (raw.readableEnded || raw.destroyed) onClose();
   });
 }
 

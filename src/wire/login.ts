@@ -101,6 +101,17 @@ function decodeLogin320(payload: Buffer, capabilities: number): Login {
   return { payload, isProtocol41: false, capabilities, user, authResponse, schema, authPlugin: '' };
 }
 
+/** Connection attribute `_client_name`, as length-encoded key and value. */
+const NAME_OF_MARIADB_CONNECTOR_C = Buffer.from('\x0c_client_name\x0alibmariadb', 'latin1');
+
+/**
+ * Whether the client stands on MariaDB Connector/C (the mariadb CLI, and Debian's MySQLdb and DBD::mysql): it shows an
+ * ERR packet with a number of 2000-2999 as "2027 Received malformed packet", without the text.
+ */
+export function isMariaDbConnectorC(login: Login): boolean {
+  return login.payload.includes(NAME_OF_MARIADB_CONNECTOR_C);
+}
+
 /** The login's payload with other capability flags and every other byte as it was. */
 export function withLoginCapabilities(login: Login, capabilities: number): Buffer {
   const payload = Buffer.from(login.payload);

@@ -3,6 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { createSecureContext } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { ErrorCode } from '../../src/errors.js';
 import { issueCertificate, makeCertificates } from '../support/certificates.js';
 import { authSwitch, err, FLAGS, greeting, login, OK, readErr, sslRequest } from '../support/packets.js';
@@ -11,7 +14,8 @@ import { type Scenario, type ScenarioOptions, startScenario } from './scenario.j
 
 const folder = mkdtempSync(join(tmpdir(), 'client-faults-'));
 after(() => rmSync(folder, { recursive: true }));
-const { client: clientIdentity, serverTls } = makeCertificates(folder);
+const { client: clientIdentity, server: serverIdentity, serverTls } = makeCertificates(folder);
+const serverContext = createSecureContext({ cert: serverIdentity.certificate, key: serverIdentity.key });
 const withTls: NonNullable<ScenarioOptions['client']> = {
   sslMode: 'PREFERRED',
   sslCert: serverTls.cert,
@@ -322,3 +326,88 @@ test('a good client certificate is accepted and its subject known', async (t) =>
   assert.equal(scenario.observed[0]?.connection.clientTls.peerSubject, 'CN=Test client');
   client.close();
 });
+
+test('a client that leaves behind its login, while the server leg negotiates TLS', async (t) => {
+  const scenario = await startScenario(t, { server: { sslMode: 'VERIFY_CA', sslCa: serverTls.ca } });
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, greeting());
+  await client.packet();
+  client.send(1, login());
+  await server.packet();
+  client.close();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await server.startTlsAsServer(serverContext);
+  const { payload, sequenceId } = await server.packet();
+  assert.equal(sequenceId, 2);
+  assert.match(payload.subarray(32).toString('latin1'), /^proxy_abandoned\0/);
+  server.send(3, err(1045, 'Access denied', '28000'));
+  await scenario.quiet();
+  assert.equal(scenario.observed[0]?.closed, 'client_gone');
+  assert.deepEqual(scenario.observed[0]?.tlsFailures, []);
+});
+
+test('a client that leaves while the server thinks: nothing is said out of turn', async (t) => {
+  const scenario = await startScenario(t);
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, greeting());
+  await client.packet();
+  client.send(1, login());
+  await server.packet();
+  client.close();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  server.send(2, authSwitch('client_ed25519'));
+  assert.equal((await server.packet()).sequenceId, 3);
+  server.send(4, OK);
+  const quit = await server.packet();
+  assert.deepEqual(quit, { sequenceId: 0, payload: Buffer.from([1]) });
+  await scenario.quiet();
+});
+
+test('a server that never refuses the abandoned login is left after a while, garbage collection or not', async (t) => {
+  const scenario = await startScenario(t);
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, greeting());
+  await client.packet();
+  client.close();
+  await server.packet();
+  setFlagsFromString('--expose-gc');
+  const collectGarbage: () => void = runInNewContext('gc');
+  const timer = setInterval(collectGarbage, 50);
+  t.after(() => clearInterval(timer));
+  await scenario.quiet();
+  assert.equal(scenario.proxy.connections(), 0);
+});
+
+test('clients that are being refused take no one’s place', async (t) => {
+  const scenario = await startScenario(t, { process: { maxConnections: 1 } });
+  const first = await establish(scenario);
+  for (let n = 0; n < 3; n++) await (await scenario.connectClient()).packet();
+  first.client.close();
+  await first.server.ended();
+  first.server.close();
+  while (scenario.observed[0]?.closed === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(scenario.proxy.connections(), 3, 'the refused ones have not closed yet');
+  await establish(scenario);
+});
+
+for (const [name, bytes, code] of [
+  ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'client_packet_too_large'],
+  ['half a login', frame(1, login()).subarray(0, 30), 'client_gone'],
+  [
+    'an SSLRequest that no TLS follows',
+    Buffer.concat([frame(1, sslRequest()), frame(2, login())]),
+    'client_tls_failed',
+  ],
+] as const) {
+  test(`PASSTHROUGH: ${name} never reaches the server`, async (t) => {
+    const scenario = await startScenario(t, { client: { sslMode: 'PASSTHROUGH' } });
+    const { client, server } = await scenario.connectBoth();
+    server.send(0, greeting());
+    await client.packet();
+    client.sendRaw(bytes);
+    client.finish();
+    await expectAbandonedLogin(server);
+    await scenario.quiet();
+    assert.equal(scenario.observed[0]?.closed, code);
+  });
+}

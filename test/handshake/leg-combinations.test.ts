@@ -193,10 +193,14 @@ test('PASSTHROUGH: client and server negotiate TLS by themselves, no byte is cha
   server.send(0, greeting());
   assert.deepEqual((await client.packet()).payload, greeting());
   client.send(1, sslRequest());
+  const secured = client.startTlsAsClient({
+    ca: ca.certificate,
+    host: '127.0.0.1',
+    rejectUnauthorized: true,
+  });
   assert.deepEqual(await server.packet(), { sequenceId: 1, payload: sslRequest() });
-  const accepted = server.startTlsAsServer(serverContext);
-  await client.startTlsAsClient({ ca: ca.certificate, host: '127.0.0.1', rejectUnauthorized: true });
-  await accepted;
+  await server.startTlsAsServer(serverContext);
+  await secured;
   client.send(2, login());
   assert.deepEqual(await server.packet(), { sequenceId: 2, payload: login() });
   assert.equal(scenario.observed[0]?.connection.clientTls.version, 'passthrough');

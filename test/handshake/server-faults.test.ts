@@ -9,6 +9,7 @@ import type { ErrorCode } from '../../src/errors.js';
 import { issueCertificate, makeCertificates, saveIdentity } from '../support/certificates.js';
 import {
   authSwitch,
+  CLIENT_FLAGS,
   err,
   FLAGS,
   greeting,
@@ -291,6 +292,21 @@ test('an endless dialogue ends', async (t) => {
   assert.equal(scenario.observed[0]?.error?.code, 'authentication_too_long');
 });
 
+test('MariaDB Connector/C shows no error with a number of 2000-2999: it gets 1105 with the same text', async (t) => {
+  const scenario = await startScenario(t, { server: verifying });
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, greeting());
+  await client.packet();
+  const attributes = Buffer.from('\x0c_client_name\x0alibmariadb', 'latin1');
+  const flags = CLIENT_FLAGS | FLAGS.connectAttributes;
+  client.send(1, Buffer.concat([login({ flags }), Buffer.from([attributes.length]), attributes]));
+  await server.packet();
+  server.finish();
+  const { errno, text } = readErr((await client.packet()).payload);
+  assert.equal(errno, 1105);
+  assert.match(text, /closed the connection during the TLS handshake/);
+});
+
 async function closedPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -328,6 +344,21 @@ test('of several servers the first that speaks is used', async (t) => {
   assert.match(scenario.observed[0]?.connection.serverAddress ?? '', new RegExp(`:${scenario.server.port}$`));
 });
 
+for (const how of ['finish', 'reset'] as const) {
+  test(`a server that goes away (${how}) while the client has not logged in yet: told at once`, async (t) => {
+    const scenario = await startScenario(t, { server: verifying });
+    const { client, server } = await scenario.connectBoth();
+    server.send(0, greeting());
+    await client.packet();
+    server[how]();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    client.send(1, login());
+    const { errno, text } = readErr((await client.packet()).payload);
+    assert.equal(errno, 2013);
+    assert.match(text, /server leg.*before the login was over/);
+  });
+}
+
 test('passwords: a dialogue that would send one over unequal legs is refused before it does', async (t) => {
   const scenario = await startScenario(t, { server: verifying });
   const { client, server } = await scenario.connectBoth();
@@ -342,4 +373,58 @@ test('passwords: a dialogue that would send one over unequal legs is refused bef
   assert.equal(errno, 2061);
   assert.match(text, /caching_sha2_password.*TLS on both legs or on neither/);
   assert.equal(scenario.observed[0]?.error?.code, 'password_exchange_unsupported');
+});
+
+/** Whoever sits on a plaintext server leg may pose as the server; the client answers in clear, for its own leg is TLS. */
+const leadingQuestions: [name: string, loginPlugin: string, question: Buffer][] = [
+  ['full authentication', 'caching_sha2_password', Buffer.from([1, 4])],
+  ['full authentication with a byte behind it', 'caching_sha2_password', Buffer.from([1, 4, 0])],
+  ['full authentication without its header', 'caching_sha2_password', Buffer.from([4])],
+  ['a switch to clear text', 'mysql_native_password', authSwitch('mysql_clear_password')],
+  ['a switch to clear text in capitals', 'mysql_native_password', authSwitch('MYSQL_CLEAR_PASSWORD')],
+  ['a switch to PAM', 'mysql_native_password', authSwitch('dialog', Buffer.from('\x04Password: '))],
+  [
+    'a next factor that was not negotiated',
+    'mysql_native_password',
+    Buffer.from('\x02mysql_clear_password\0'),
+  ],
+  ['a switch to something unknown', 'mysql_native_password', authSwitch('made_up')],
+];
+
+for (const [name, plugin, question] of leadingQuestions) {
+  test(`TLS client, plaintext server leg: ${name} does not reach the client`, async (t) => {
+    const scenario = await startScenario(t, {
+      client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
+    });
+    const { client, server } = await scenario.connectBoth();
+    server.send(0, greeting());
+    await client.packet();
+    client.send(1, sslRequest());
+    await client.startTlsAsClient();
+    const auth = Buffer.alloc(plugin === 'caching_sha2_password' ? 32 : 20, 0xaa);
+    client.send(2, login({ plugin, auth }));
+    await server.packet();
+    server.send(2, question);
+    assert.equal(readErr((await client.packet()).payload).errno, 2061);
+    assert.equal(scenario.observed[0]?.error?.code, 'password_exchange_unsupported');
+  });
+}
+
+test('TLS client, plaintext server leg: a password in the answer to sha256_password does not reach the server', async (t) => {
+  const scenario = await startScenario(t, {
+    client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
+  });
+  const { client, server } = await scenario.connectBoth();
+  server.send(0, greeting());
+  await client.packet();
+  client.send(1, sslRequest());
+  await client.startTlsAsClient();
+  client.send(2, login());
+  await server.packet();
+  server.send(2, authSwitch('sha256_password'));
+  await client.packet();
+  client.send(4, Buffer.from('clear text\0'));
+  assert.equal(readErr((await client.packet()).payload).errno, 2061);
+  const { payload } = await server.packet();
+  assert.ok(!payload.includes('clear text'));
 });

@@ -1,8 +1,7 @@
 /** Clients that connect and leave before their login is over, each in its own way. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { PassThrough } from 'node:stream';
+import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { login, sslRequest } from '../support/packets.js';
 import { frame } from '../support/scripted-peer.js';
@@ -86,10 +85,15 @@ export const waysToLeave: Readonly<Record<string, Abandon>> = {
 
 /** What a TLS client sends first. */
 async function clientHello(): Promise<Buffer> {
-  const wire = new PassThrough();
-  const secured = connectTls({ socket: wire }).on('error', () => {});
-  const [hello] = (await once(wire, 'data')) as [Buffer];
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as { port: number };
+  const secured = connectTls({ host: '127.0.0.1', port }).on('error', () => {});
+  const [accepted] = (await once(listener, 'connection')) as [Socket];
+  const [hello] = (await once(accepted, 'data')) as [Buffer];
+  accepted.on('error', () => {}).destroy();
   secured.destroy();
+  listener.close();
   return hello;
 }
 

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import {
   assertAnswerIsSafe,
   assertQuestionIsSafe,
+  isFastAuthSuccess,
+  isServerLegExposed,
   type LegSecurity,
 } from '../../../src/auth/password-exposure.js';
 import { ProxyError } from '../../../src/errors.js';
@@ -21,12 +23,14 @@ const legKinds = Object.keys(security) as LegKind[];
 type Verdicts = Record<LegKind, string>;
 
 const never: Verdicts = { plaintext: '...', tls: '...', unix: '...' };
-/** Both legs must be secure. */
+/** Only both legs secure will do. */
 const cleartext: Verdicts = { plaintext: 'xxx', tls: 'x..', unix: 'x..' };
 /** Both secure or both not, where a unix socket is as good as TLS. */
 const alike: Verdicts = { plaintext: '.xx', tls: 'x..', unix: 'x..' };
-/** The same, where it is not. */
-const alikeInTls: Verdicts = { plaintext: '.x.', tls: 'x.x', unix: '.x.' };
+/** The same where a unix socket is not; and never from a secure client to a plaintext server. */
+const alikeInTls: Verdicts = { plaintext: '.x.', tls: 'x.x', unix: 'xx.' };
+/** Not from a secure client to a plaintext server, which anyone on the wire can pose as. */
+const exposed: Verdicts = { plaintext: '...', tls: 'x..', unix: 'x..' };
 
 const nonce = Buffer.concat([Buffer.alloc(20, 0x61), Buffer.from([0])]);
 const questions: Record<string, (plugin: string) => AuthReply> = {
@@ -46,7 +50,8 @@ const answers: Record<string, Buffer> = {
   'a key request of caching_sha2_password': Buffer.from([2]),
   'a password': Buffer.from('password\0'),
   'two zero bytes': Buffer.from([0, 0]),
-  'a scramble': Buffer.alloc(20, 0xaa),
+  'a scramble of 20 bytes': Buffer.alloc(20, 0xaa),
+  'a scramble of 32 bytes': Buffer.alloc(32, 0xaa),
 };
 const emptyAnswers = ['nothing', 'an empty password'];
 
@@ -54,31 +59,49 @@ interface Expectation {
   readonly question: Verdicts;
   readonly otherQuestions?: Record<string, Verdicts>;
   readonly answer: Verdicts;
+  readonly otherAnswers?: Record<string, Verdicts>;
 }
 
-const plugins: Record<string, Expectation> = {
-  mysql_clear_password: { question: cleartext, answer: cleartext },
-  dialog: { question: cleartext, answer: cleartext },
-  authentication_openid_connect_client: { question: cleartext, answer: cleartext },
-  caching_sha2_password: {
-    question: never,
-    otherQuestions: { 'full authentication': alike },
-    answer: never,
-  },
+const cleartextPlugin: Expectation = { question: cleartext, answer: cleartext };
+const challengeResponse: Expectation = { question: never, answer: never };
+/** What an unknown plugin answers may be the password. */
+const unknownPlugin: Expectation = { question: exposed, answer: exposed };
+
+const plugins: readonly (readonly [string, Expectation])[] = [
+  ['mysql_clear_password', cleartextPlugin],
+  ['dialog', cleartextPlugin],
+  ['authentication_openid_connect_client', cleartextPlugin],
+  [
+    'caching_sha2_password',
+    {
+      // All but these ask for the password itself.
+      question: alike,
+      otherQuestions: { switch: never, factor: never, 'fast success': never },
+      answer: exposed,
+      otherAnswers: { 'a scramble of 32 bytes': never },
+    },
+  ],
   // The question goes through: what matters is how the client answers it.
-  sha256_password: { question: never, answer: alikeInTls },
-  mysql_native_password: { question: never, answer: never },
-  mysql_old_password: { question: never, answer: never },
-  client_ed25519: { question: never, answer: never },
-  parsec: { question: never, answer: never },
-  auth_gssapi_client: { question: never, answer: never },
-  authentication_kerberos_client: { question: never, answer: never },
-  authentication_webauthn_client: { question: never, answer: never },
+  ['sha256_password', { question: never, answer: alikeInTls }],
+  ['mysql_native_password', challengeResponse],
+  ['mysql_old_password', challengeResponse],
+  ['client_ed25519', challengeResponse],
+  ['parsec', challengeResponse],
+  ['auth_gssapi_client', challengeResponse],
+  ['authentication_kerberos_client', challengeResponse],
+  ['authentication_ldap_sasl_client', challengeResponse],
+  ['authentication_windows_client', challengeResponse],
+  ['authentication_webauthn_client', challengeResponse],
+  ['authentication_fido_client', challengeResponse],
+  ['authentication_oci_client', challengeResponse],
+  ['made_by_someone', unknownPlugin],
+  // Another spelling is another plugin.
+  ['MYSQL_NATIVE_PASSWORD', unknownPlugin],
+  ['', unknownPlugin],
   // Names that a careless look-up would find.
-  constructor: { question: never, answer: never },
-  // The client named none.
-  '': { question: never, answer: never },
-};
+  ['__proto__', unknownPlugin],
+  ['constructor', unknownPlugin],
+];
 
 function verdictsOf(check: (legs: { client: LegSecurity; server: LegSecurity }) => void): Verdicts {
   const row = (client: LegKind) =>
@@ -99,25 +122,39 @@ function verdictsOf(check: (legs: { client: LegSecurity; server: LegSecurity }) 
   return { plaintext: row('plaintext'), tls: row('tls'), unix: row('unix') };
 }
 
-const entries: [string, Expectation][] = Object.entries(plugins);
-// An object literal takes `__proto__` for something else.
-entries.push(['__proto__', { question: never, answer: never }]);
-
-for (const [plugin, { question, otherQuestions = {}, answer }] of entries) {
+for (const [plugin, { question, otherQuestions, answer, otherAnswers }] of plugins) {
   test(`${plugin || 'no plugin'}: every question on every pair of legs`, () => {
     for (const [name, make] of Object.entries(questions)) {
       const actual = verdictsOf((legs) => assertQuestionIsSafe(plugin, make(plugin), legs));
-      assert.deepEqual(actual, otherQuestions[name] ?? question, name);
+      assert.deepEqual(actual, otherQuestions?.[name] ?? question, name);
     }
   });
 
   test(`${plugin || 'no plugin'}: every answer on every pair of legs`, () => {
     for (const [name, bytes] of Object.entries(answers)) {
       const actual = verdictsOf((legs) => assertAnswerIsSafe(plugin, bytes, legs));
-      assert.deepEqual(actual, emptyAnswers.includes(name) ? never : answer, name);
+      const expected = emptyAnswers.includes(name) ? never : (otherAnswers?.[name] ?? answer);
+      assert.deepEqual(actual, expected, name);
     }
   });
 }
+
+test('a server leg is exposed where the client trusts its own and anyone can be the server', () => {
+  const actual = verdictsOf((legs) => {
+    if (isServerLegExposed(legs)) throw new ProxyError('password_exchange_unsupported', 'exposed');
+  });
+  assert.deepEqual(actual, exposed);
+});
+
+test('only caching_sha2_password has a success that no answer follows, and it is one byte', () => {
+  const reply = (...data: number[]): AuthReply => ({ kind: 'auth-more-data', data: Buffer.from(data) });
+  assert.equal(isFastAuthSuccess('caching_sha2_password', reply(3)), true);
+  assert.equal(isFastAuthSuccess('caching_sha2_password', reply(4)), false);
+  assert.equal(isFastAuthSuccess('caching_sha2_password', reply(3, 3)), false);
+  assert.equal(isFastAuthSuccess('caching_sha2_password', reply()), false);
+  assert.equal(isFastAuthSuccess('sha256_password', reply(3)), false);
+  assert.equal(isFastAuthSuccess('caching_sha2_password', { kind: 'plugin-data' }), false);
+});
 
 test('the recorded request of full authentication is refused with one TLS leg, the fast way is not', () => {
   const legs = { client: security.tls, server: security.plaintext };

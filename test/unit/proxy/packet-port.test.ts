@@ -163,7 +163,7 @@ test('a read leaves no listener on its signal, however it ends', async (t) => {
   await port.read(signal);
   far.end();
   await rejection(port.read(signal));
-  await rejection(port.waitForBytes(signal));
+  await rejection(port.peekByte(signal));
   const other = await setUp(t);
   other.far.write(packet(9, 'out of order'));
   await rejection(other.port.read(signal));
@@ -213,15 +213,42 @@ test('a socket that was destroyed before the read is gone too', async (t) => {
   assert.equal((await rejection(port.read(never))).code, 'client_gone');
 });
 
-test('waiting for bytes leaves them unread', async (t) => {
+test('a byte that was looked at is still unread, and in its place', async (t) => {
   const { port, near, far } = await setUp(t);
-  const waiting = port.waitForBytes(never);
-  assert.equal(await isPending(waiting), true);
-  far.write(Buffer.from([0x16]));
-  await waiting;
+  const looking = port.peekByte(never);
+  assert.equal(await isPending(looking), true);
+  assert.equal(port.isReading, true);
+  const sent = Buffer.concat([packet(0, 'whole'), Buffer.from([0, 0x16, 3, 1])]);
+  far.write(sent);
+  assert.equal(await looking, sent[0]);
+  assert.equal(near.readableLength, sent.length);
+  assert.equal((await port.read(never)).payload.toString(), 'whole');
+  assert.equal(await port.peekByte(never), 0, 'a zero is a byte, too');
+  assert.deepEqual(port.release().read(), Buffer.from([0, 0x16, 3, 1]));
+});
+
+test('a byte that comes alone can be looked at twice', async (t) => {
+  const { port, near, far } = await setUp(t);
+  await sendApart(far, near, [Buffer.from([0x16])]);
+  assert.equal(await port.peekByte(never), 0x16);
+  assert.equal(await port.peekByte(never), 0x16);
   assert.equal(near.readableLength, 1);
   far.end();
-  assert.deepEqual(port.release().read(), Buffer.from([0x16]));
+  assert.equal((await rejection(port.read(never))).code, 'client_gone');
+});
+
+test('a port is open until its peer has gone', async (t) => {
+  for (const leave of ['end', 'resetAndDestroy'] as const) {
+    const { port, far, gone } = await setUp(t, 'server');
+    port.assertOpen();
+    far[leave]();
+    while (gone.length === 0) await nextTurn();
+    assert.throws(() => port.assertOpen(), gone[0]);
+    assert.equal(gone[0]?.code, 'server_closed');
+  }
+  const { port, near } = await setUp(t, 'server');
+  near.destroy();
+  assert.throws(() => port.assertOpen(), { code: 'server_closed' });
 });
 
 test('what follows the last packet is still in the socket after the release, and the port lets go', async (t) => {

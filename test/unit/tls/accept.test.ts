@@ -1,31 +1,19 @@
-/** The client leg: what arrives behind an SSLRequest, and whose certificate is accepted. */
+/** The client leg: what arrives behind an SSLRequest, and what breaks afterwards. */
 import assert from 'node:assert/strict';
 import { getEventListeners, once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import tls from 'node:tls';
 import type { ClientLegConfig } from '../../../src/config/model.js';
 import { ProxyError } from '../../../src/errors.js';
 import { PacketPort } from '../../../src/proxy/packet-port.js';
-import type { ClientLegTls } from '../../../src/tls/contexts.js';
 import { acceptTls, type Upgraded } from '../../../src/tls/upgrade.js';
 import { loadRecording, loginOf, sslRequestOf } from '../../fixtures/recordings.js';
-import type { SavedIdentity } from '../../support/certificates.js';
 import { arrived, sendApart, singleBytes } from '../../support/chunked.js';
 import { frame } from '../../support/scripted-peer.js';
-import {
-  ca,
-  clientCertificate,
-  clientLeg,
-  expired,
-  neverAborted,
-  otherCa,
-  selfSignedCertificate,
-  serverCertificate,
-  socketPair,
-} from './tls-peers.js';
+import { ca, clientLeg, connectWith, neverAborted, serverCertificate, socketPair } from './tls-peers.js';
 
 const identity = serverCertificate();
 const tlsRecording = loadRecording('mysql2-to-mysql-9-tls-cold');
@@ -145,6 +133,16 @@ test('a client that leaves during the handshake is gone, and not one that failed
   }
 });
 
+test('a client that has left before the handshake began is gone', async (t) => {
+  const { near, far } = await socketPair(t);
+  const port = new PacketPort(near, { leg: 'client', peer: 'client', nextSequenceId: 1 });
+  far.end(sslRequest);
+  await port.read(neverAborted);
+  while (!near.readableEnded) await nextTurn();
+  const error = await rejection(acceptTls(port.release(), clientLeg(identity), neverAborted));
+  assert.equal(error.code, 'client_gone');
+});
+
 test('a handshake that is given up ends at once, and leaves nothing on the signal', async (t) => {
   const { near, far } = await socketPair(t);
   const { hello } = await clientHello();
@@ -194,104 +192,6 @@ test('a client that does not trust the proxy says so in an alert', async (t) => 
   const error = await rejection(upgrade);
   assert.equal(error.code, 'client_tls_failed');
   assert.match(error.message, /the client does not accept the certificate of the proxy/);
-});
-
-interface ClientCase {
-  readonly certificate: SavedIdentity | undefined;
-  /** Undefined: accepted. */
-  readonly refused: RegExp | undefined;
-  readonly subject: string;
-}
-
-const clientCases: Record<string, ClientCase> = {
-  'a good one': { certificate: clientCertificate(), refused: undefined, subject: 'CN=Test client' },
-  none: { certificate: undefined, refused: /the client presented no certificate/, subject: '' },
-  'one of another CA': {
-    certificate: clientCertificate({ issuer: otherCa }),
-    refused: /UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT/,
-    subject: 'CN=Test client',
-  },
-  'a self-signed one': {
-    certificate: selfSignedCertificate('client'),
-    refused: /DEPTH_ZERO_SELF_SIGNED_CERT/,
-    subject: 'CN=Self-made',
-  },
-  'an expired one': {
-    certificate: clientCertificate(expired),
-    refused: /CERT_HAS_EXPIRED/,
-    subject: 'CN=Test client',
-  },
-  'one made for servers': {
-    certificate: serverCertificate(),
-    refused: /INVALID_PURPOSE/,
-    subject: 'CN=Test server',
-  },
-};
-
-async function connectWith(
-  t: TestContext,
-  leg: ClientLegTls,
-  options: tls.ConnectionOptions,
-): Promise<{ upgraded: Upgraded; client: tls.TLSSocket; session: Buffer | undefined }> {
-  const { near, far } = await socketPair(t);
-  const client = tls.connect({ socket: far, servername: 'localhost', ca: ca.certificate, ...options });
-  client.on('error', () => {});
-  let session: Buffer | undefined;
-  client.on('session', (newest: Buffer) => {
-    session = newest;
-  });
-  const upgraded = await acceptTls(near, leg, neverAborted);
-  upgraded.socket.write('hello');
-  await once(client, 'data');
-  // A resumed session of TLS 1.2 brings no other.
-  if (options.session === undefined) while (session === undefined) await nextTurn();
-  return { upgraded, client, session };
-}
-
-for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-  for (const [name, { certificate, refused, subject }] of Object.entries(clientCases)) {
-    test(`${maxVersion}, client certificates wanted, ${name}: ${refused === undefined ? 'accepted' : 'refused'}`, async (t) => {
-      const leg = clientLeg(identity, { sslCa: ca.certificateFile });
-      const options = {
-        maxVersion,
-        ...(certificate && { cert: certificate.certificate, key: certificate.key }),
-      };
-      const { upgraded, session } = await connectWith(t, leg, options);
-      assert.equal(upgraded.description.version, maxVersion);
-      assert.equal(upgraded.description.peerSubject, subject);
-      assertRefused(upgraded, refused);
-      // What was found out about a certificate holds for a session that is resumed.
-      const { upgraded: again } = await connectWith(t, leg, { maxVersion, ...resuming(session) });
-      assert.equal(again.description.resumed, session !== undefined);
-      assertRefused(again, refused);
-    });
-  }
-}
-
-const resuming = (session: Buffer | undefined): tls.ConnectionOptions =>
-  session === undefined ? {} : { session };
-
-function assertRefused({ rejection: refusal, socket }: Upgraded, expected: RegExp | undefined): void {
-  if (expected === undefined) return assert.equal(refusal, undefined, refusal?.message);
-  assert.equal(refusal?.code, 'client_certificate_rejected');
-  assert.match(refusal.message, expected);
-  assert.equal(socket.destroyed, false, 'the client can still be told inside TLS');
-}
-
-test('where no client certificates are wanted, one of another CA does no harm', async (t) => {
-  const certificate = clientCertificate({ issuer: otherCa });
-  const options = { cert: certificate.certificate, key: certificate.key };
-  const { upgraded } = await connectWith(t, clientLeg(identity), options);
-  assert.equal(upgraded.rejection, undefined);
-  assert.equal(upgraded.description.peerSubject, '');
-});
-
-test('a client that comes back resumes its session', async (t) => {
-  const leg = clientLeg(identity);
-  const { session, upgraded } = await connectWith(t, leg, {});
-  assert.equal(upgraded.description.resumed, false);
-  const { upgraded: again } = await connectWith(t, leg, resuming(session));
-  assert.equal(again.description.resumed, true);
 });
 
 test('a client cannot renegotiate', async (t) => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners, once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import tls from 'node:tls';
 import type { ServerLegConfig } from '../../../src/config/model.js';
 import { ProxyError } from '../../../src/errors.js';
@@ -71,6 +72,15 @@ test('a server that closes or resets during the handshake has refused', async (t
     assert.equal(error.code, 'server_refused_tls', leave);
     assert.match(error.message, /db:3306 closed the connection during the TLS handshake/);
   }
+});
+
+test('a server that had already said its last word is not waited for', async (t) => {
+  const { near, far } = await socketPair(t);
+  far.end();
+  const port = new PacketPort(near, { leg: 'server', peer: 'db:3306' });
+  while (!near.readableEnded) await nextTurn();
+  const upgrade = connectTls(port.release(), serverLeg(), 'localhost', 'db:3306', neverAborted);
+  await assert.rejects(upgrade, { code: 'server_refused_tls' });
 });
 
 test('nothing in common with the server: the message says what', async (t) => {

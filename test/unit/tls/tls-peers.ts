@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import tls from 'node:tls';
 import type { ClientLegConfig, LegTlsConfig, ServerLegConfig } from '../../../src/config/model.js';
 import {
@@ -11,7 +12,7 @@ import {
   createServerLegTls,
   type ServerLegTls,
 } from '../../../src/tls/contexts.js';
-import { connectTls, type Upgraded } from '../../../src/tls/upgrade.js';
+import { acceptTls, connectTls, type Upgraded } from '../../../src/tls/upgrade.js';
 import {
   type CertificateRequest,
   issueCertificate,
@@ -140,3 +141,27 @@ export async function reach(
   await hello;
   return upgraded;
 }
+
+/** A client of the client leg, until the proxy's hello and what is needed to resume the session have arrived. */
+export async function connectWith(
+  t: TestContext,
+  leg: ClientLegTls,
+  options: tls.ConnectionOptions,
+): Promise<{ upgraded: Upgraded; client: tls.TLSSocket; session: Buffer | undefined }> {
+  const { near, far } = await socketPair(t);
+  const client = tls.connect({ socket: far, servername: 'localhost', ca: ca.certificate, ...options });
+  client.on('error', () => {});
+  let session: Buffer | undefined;
+  client.on('session', (newest: Buffer) => {
+    session = newest;
+  });
+  const upgraded = await acceptTls(near, leg, neverAborted);
+  upgraded.socket.write('hello');
+  await once(client, 'data');
+  // A resumed session of TLS 1.2 brings no other.
+  if (options.session === undefined) while (session === undefined) await nextTurn();
+  return { upgraded, client, session };
+}
+
+export const resuming = (session: Buffer | undefined): tls.ConnectionOptions =>
+  session === undefined ? {} : { session };

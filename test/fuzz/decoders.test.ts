@@ -1,0 +1,200 @@
+/**
+ * Throws random bytes and mutated recordings at every decoder. Whatever comes, a decoder either says that the packet is
+ * malformed or returns fields that are parts of the packet.
+ *
+ * Runs for 10 s, with CI=true for 30 s. The seed is printed; FUZZ_SEED=<seed> runs the same inputs again.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { assertAnswerIsSafe, assertQuestionIsSafe } from '../../src/auth/password-exposure.js';
+import { ProxyError } from '../../src/errors.js';
+import { MalformedPacketError } from '../../src/wire/bytes.js';
+import { decodeHeader, HEADER_LENGTH } from '../../src/wire/framing.js';
+import { decodeGreeting, withGreetingCapabilities } from '../../src/wire/greeting.js';
+import {
+  decodeClientFlags,
+  decodeLogin,
+  sslRequestFor,
+  withLoginCapabilities,
+} from '../../src/wire/login.js';
+import { decodeAuthReply, decodeErr } from '../../src/wire/replies.js';
+import { loadRecordings } from '../fixtures/recordings.js';
+import { mutated } from './mutations.js';
+
+const totalMs = process.env['CI'] === 'true' ? 30_000 : 10_000;
+const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 0x7fff_ffff);
+
+const recordings = loadRecordings();
+const recordedPayloads = recordings.flatMap(({ packets }) => packets.map(({ payload }) => payload));
+const fromServer = recordings.flatMap(({ packets }) =>
+  packets.filter(({ from }) => from === 'server').map(({ payload }) => payload),
+);
+const fromClient = recordings.flatMap(({ packets }) =>
+  packets.filter(({ from }) => from === 'client').map(({ payload }) => payload),
+);
+
+const anyFlags = fc.integer({ min: 0, max: 0xffff_ffff });
+const randomBytes = fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes));
+const packets = (seeds: readonly Buffer[]) =>
+  fc.oneof({ weight: 1, arbitrary: randomBytes }, { weight: 4, arbitrary: mutated(seeds) });
+
+/**
+ * The packet in the middle of other bytes, as in the socket's buffer: a field that reached outside would be seen.
+ * Returns undefined where the decoder says that the packet is malformed.
+ */
+function decodeInside<T>(
+  payload: Buffer,
+  decode: (payload: Buffer) => T,
+): { decoded: T; payload: Buffer } | undefined {
+  const margin = 64;
+  // Memory of its own: Buffer.from and Buffer.concat share theirs with unrelated bytes.
+  const memory = Buffer.alloc(margin + payload.length + margin, 0x5a);
+  payload.copy(memory, margin);
+  const inside = memory.subarray(margin, margin + payload.length);
+  const before = Buffer.from(memory);
+  try {
+    return { decoded: decode(inside), payload: inside };
+  } catch (error) {
+    if (error instanceof MalformedPacketError || error instanceof ProxyError) return undefined;
+    throw error;
+  } finally {
+    assert.deepEqual(memory, before, 'a decoder changes nothing');
+  }
+}
+
+/** A field is a part of the packet's own bytes, or a copy that is no longer than the packet. */
+function assertWithin(field: Buffer, payload: Buffer): void {
+  if (field.buffer === payload.buffer && field.length > 0) {
+    assert.ok(field.byteOffset >= payload.byteOffset, 'begins before the packet');
+    assert.ok(
+      field.byteOffset + field.length <= payload.byteOffset + payload.length,
+      'ends behind the packet',
+    );
+  }
+  assert.ok(field.length <= payload.length);
+}
+
+/** The bytes of a patched packet that differ from the original are these alone. */
+function assertOnlyChanged(patched: Buffer, original: Buffer, offsets: readonly number[]): void {
+  assert.equal(patched.length, original.length);
+  for (const [offset, byte] of patched.entries()) {
+    if (!offsets.includes(offset)) assert.equal(byte, original[offset], `byte ${offset}`);
+  }
+}
+
+const targets: Record<string, fc.IPropertyWithHooks<never>> = {};
+const target = <Inputs extends [unknown, ...unknown[]]>(
+  name: string,
+  property: fc.IPropertyWithHooks<Inputs>,
+): void => {
+  targets[name] = property as unknown as fc.IPropertyWithHooks<never>;
+};
+
+target(
+  'greeting',
+  fc.property(packets(fromServer), anyFlags, (bytes, flags) => {
+    const result = decodeInside(bytes, decodeGreeting);
+    if (result === undefined) return;
+    const { decoded: greeting, payload } = result;
+    assert.equal(greeting.payload, payload);
+    assertWithin(greeting.nonce, payload);
+    assert.ok([8, 20].includes(greeting.nonce.length));
+    assert.ok(greeting.serverVersion.length + greeting.authPlugin.length <= payload.length);
+    const { capabilitiesLowOffset: low, capabilitiesHighOffset: high } = greeting;
+    const offsets = high === undefined ? [low, low + 1] : [low, low + 1, high, high + 1];
+    const patched = withGreetingCapabilities(greeting, flags);
+    assertOnlyChanged(patched, payload, offsets);
+    // Flags decide whether a nonce's second half is looked for, so other flags may make it malformed.
+    const again = decodeInside(patched, decodeGreeting);
+    if (again) assert.equal(again.decoded.capabilities, high === undefined ? flags & 0xffff : flags);
+  }),
+);
+
+target(
+  'client flags',
+  fc.property(packets(fromClient), (bytes) => {
+    const result = decodeInside(bytes, decodeClientFlags);
+    if (result === undefined) return;
+    const { capabilities, isProtocol41, wantsTls } = result.decoded;
+    assert.equal(wantsTls, (capabilities & 0x800) !== 0);
+    assert.equal(isProtocol41, (capabilities & 0x200) !== 0);
+    assert.equal(capabilities, isProtocol41 ? bytes.readUInt32LE(0) : bytes.readUInt16LE(0));
+  }),
+);
+
+target(
+  'login',
+  fc.property(
+    packets(fromClient),
+    fc.option(anyFlags, { nil: undefined }),
+    anyFlags,
+    (bytes, ownFlags, flags) => {
+      const layout = ownFlags ?? (bytes.length >= 4 ? bytes.readUInt32LE(0) : 0);
+      const result = decodeInside(bytes, (payload) => decodeLogin(payload, layout));
+      if (result === undefined) return;
+      const { decoded: login, payload } = result;
+      assert.equal(login.payload, payload);
+      assertWithin(login.authResponse, payload);
+      assert.ok(login.user.length + login.authResponse.length + login.schema.length <= payload.length);
+      assert.ok(login.authPlugin.length <= payload.length);
+      const flagBytes = login.isProtocol41 ? [0, 1, 2, 3] : [0, 1];
+      assertOnlyChanged(withLoginCapabilities(login, flags), payload, flagBytes);
+      const sslRequest = decodeInside(payload, () => sslRequestFor(login, flags));
+      assert.ok(sslRequest, 'what reads as a login is long enough for its SSLRequest');
+      assertOnlyChanged(sslRequest.decoded, payload.subarray(0, login.isProtocol41 ? 32 : 5), flagBytes);
+    },
+  ),
+);
+
+target(
+  'authentication reply',
+  fc.property(packets(fromServer), fc.boolean(), (bytes, multiFactor) => {
+    const result = decodeInside(bytes, (payload) => decodeAuthReply(payload, multiFactor));
+    if (result === undefined) return;
+    const { decoded: reply, payload } = result;
+    if ('data' in reply) assertWithin(reply.data, payload);
+    if ('plugin' in reply) assert.ok(reply.plugin.length < payload.length);
+    if (!multiFactor) assert.notEqual(reply.kind, 'next-factor');
+    const legs = { client: { tls: true, unix: false }, server: { tls: false, unix: false } };
+    decodeInside(payload, () => assertQuestionIsSafe('plugin' in reply ? reply.plugin : '', reply, legs));
+    decodeInside(payload, () => assertAnswerIsSafe('dialog', payload, legs));
+  }),
+);
+
+target(
+  'error packet',
+  fc.property(packets(fromServer), (bytes) => {
+    const result = decodeInside(bytes, decodeErr);
+    if (result === undefined) return;
+    assert.ok(result.decoded.errno <= 0xffff);
+    assert.ok([0, 5].includes(result.decoded.sqlState.length));
+    assert.ok(result.decoded.message.length <= bytes.length);
+  }),
+);
+
+target(
+  'packet header',
+  fc.property(packets(recordedPayloads), (bytes) => {
+    if (bytes.length < HEADER_LENGTH) return;
+    const { payloadLength, sequenceId } = decodeHeader(bytes);
+    assert.ok(payloadLength >= 0 && payloadLength <= 0xffffff);
+    assert.ok(sequenceId >= 0 && sequenceId <= 255);
+  }),
+);
+
+const names = Object.keys(targets);
+for (const [name, property] of Object.entries(targets)) {
+  test(`fuzz: ${name}`, (t) => {
+    const details = fc.check(property as fc.IProperty<[unknown]>, {
+      seed,
+      numRuns: Number.POSITIVE_INFINITY,
+      interruptAfterTimeLimit: totalMs / names.length,
+    });
+    t.diagnostic(`${details.numRuns} inputs, FUZZ_SEED=${seed}`);
+    if (details.failed) {
+      throw new Error(fc.defaultReportMessage(details) ?? 'failed', { cause: details.errorInstance });
+    }
+    assert.ok(details.numRuns > 100, `only ${details.numRuns} inputs were tried`);
+  });
+}

@@ -1,0 +1,210 @@
+/** Imports point one way. Whoever needs another direction changes the table here, and the design with it. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+/** Four folders up from dist/test/unit/architecture/. */
+const sourceFolder = fileURLToPath(new URL('../../../../src/', import.meta.url));
+
+/**
+ * What each part of src/ may import from the others, as folders (`wire/`) or single files. A file that stands in src/
+ * itself is a part of its own.
+ */
+const allowed: Record<string, readonly string[]> = {
+  'errors.ts': [],
+  'version.ts': [],
+  'wire/': ['errors.ts'],
+  'auth/': ['wire/', 'errors.ts'],
+  'tls/': ['errors.ts', 'config/model.ts', 'observe/events.ts', 'observe/observers.ts'],
+  'proxy/': [
+    'auth/',
+    'wire/',
+    'tls/',
+    'errors.ts',
+    'config/model.ts',
+    'observe/events.ts',
+    'observe/observers.ts',
+  ],
+  'config/': ['errors.ts'],
+  'certs/': ['errors.ts'],
+  'observe/': ['errors.ts', 'config/model.ts'],
+  'workers/': ['service.ts', 'config/', 'proxy/', 'observe/', 'errors.ts', 'version.ts'],
+  // Puts the parts together, for the command line and for programs alike.
+  'service.ts': ['config/', 'proxy/', 'observe/', 'errors.ts', 'version.ts'],
+  'index.ts': ['service.ts', 'config/', 'proxy/', 'observe/', 'errors.ts'],
+  'commands/': [
+    'service.ts',
+    'config/',
+    'proxy/',
+    'observe/',
+    'certs/',
+    'workers/',
+    'errors.ts',
+    'version.ts',
+  ],
+  'cli.ts': ['commands/', 'config/', 'errors.ts', 'version.ts'],
+};
+
+/** Packages that only some files may know. */
+const packageOwners: Record<string, readonly string[]> = {
+  'prom-client': ['observe/metrics.ts'],
+  pino: ['observe/log.ts'],
+  'pino-pretty': ['observe/log.ts'],
+  'node-forge': ['certs/'],
+  yargs: ['cli.ts', 'commands/'],
+  zod: ['config/'],
+  yaml: ['config/'],
+  mysql2: ['commands/'],
+  'node:tls': ['tls/', 'config/', 'certs/', 'observe/metrics.ts', 'commands/'],
+  'node:net': ['tls/', 'config/', 'certs/', 'proxy/', 'observe/', 'workers/', 'commands/'],
+};
+
+interface Import {
+  /** Relative to src/. */
+  readonly from: string;
+  readonly specifier: string;
+}
+
+const importPattern =
+  /(?:^|[\n;])\s*(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g;
+
+function importsIn(from: string, source: string): Import[] {
+  return [...withoutComments(source).matchAll(importPattern)].map(([, named, dynamic]) => ({
+    from,
+    specifier: named ?? dynamic ?? '',
+  }));
+}
+
+/** Comments that hold an example must not count; `//` behind a colon is a URL. */
+function withoutComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:])\/\/.*$/gm, '$1');
+}
+
+/** Why the import is not allowed; undefined when it is. */
+function objectionTo({ from, specifier }: Import): string | undefined {
+  if (!specifier.startsWith('.')) return objectionToPackage(from, specifier);
+  const target = path.posix.join(path.posix.dirname(from), specifier.replace(/\.js$/, '.ts'));
+  if (target.startsWith('..')) return 'leaves src/';
+  const part = partOf(from);
+  if (part === partOf(target)) return undefined;
+  const targets = allowed[part];
+  if (targets === undefined) return `${part} is not in the table of this test`;
+  return isIn(target, targets)
+    ? undefined
+    : `${part} may only import from ${targets.join(', ') || 'nothing'}`;
+}
+
+function objectionToPackage(from: string, specifier: string): string | undefined {
+  const name = specifier.split('/')[0] ?? '';
+  const owners = packageOwners[name];
+  return owners === undefined || isIn(from, owners)
+    ? undefined
+    : `only ${owners.join(', ')} may import ${name}`;
+}
+
+const partOf = (file: string): string => file.replace(/\/.*$/, '/');
+
+const isIn = (file: string, parts: readonly string[]): boolean =>
+  parts.some((part) => (part.endsWith('/') ? file.startsWith(part) : file === part));
+
+function sourceFiles(): string[] {
+  return readdirSync(sourceFolder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => file.split(path.sep).join('/'))
+    .sort();
+}
+
+const read = (file: string): string => readFileSync(path.join(sourceFolder, file), 'utf8');
+
+test('every import in src/ points the way it may', () => {
+  const imports = sourceFiles().flatMap((file) => importsIn(file, read(file)));
+  assert.ok(imports.length > 100, `only ${imports.length} imports were found`);
+  const objections = imports.flatMap((found) => {
+    const objection = objectionTo(found);
+    return objection === undefined ? [] : [`${found.from} imports ${found.specifier}: ${objection}`];
+  });
+  assert.deepEqual(objections, []);
+});
+
+test('no file only passes on what others export, but the entry of the package', () => {
+  const barrels = sourceFiles().filter((file) => {
+    const isIndex = path.posix.basename(file) === 'index.ts';
+    const reExportsAll = /^\s*export\s+\*/m.test(withoutComments(read(file)));
+    return file !== 'index.ts' && (isIndex || reExportsAll);
+  });
+  assert.deepEqual(barrels, []);
+});
+
+test('TLS sockets are made in one place', () => {
+  const users = sourceFiles().filter((file) => /\bTLSSocket\b/.test(withoutComments(read(file))));
+  assert.deepEqual(users, ['tls/upgrade.ts']);
+});
+
+test('every part of the table that exists is scanned', () => {
+  const parts = new Set(sourceFiles().map(partOf));
+  const unknown = [...parts].filter((part) => !(part in allowed));
+  assert.deepEqual(unknown, []);
+  for (const part of ['wire/', 'auth/', 'tls/', 'proxy/', 'config/', 'observe/'])
+    assert.ok(parts.has(part), part);
+});
+
+test('violations are found, in every form of import', () => {
+  const forms = [
+    "import { a } from '%';",
+    "import type { A } from '%';",
+    "import a, { type B } from '%';",
+    "import {\n  a,\n  b,\n} from '%';",
+    "import * as a from '%';",
+    "import '%';",
+    "export { a } from '%';",
+    "export * from '%';",
+    "const a = await import('%');",
+  ];
+  const violations: [string, string][] = [
+    ['wire/a.ts', '../proxy/session.js'],
+    ['wire/a.ts', 'node:net'],
+    ['wire/a.ts', 'node:tls'],
+    ['auth/a.ts', 'node:net'],
+    ['auth/a.ts', '../tls/upgrade.js'],
+    ['tls/a.ts', '../wire/bytes.js'],
+    ['tls/a.ts', '../config/load.js'],
+    ['proxy/a.ts', '../observe/metrics.js'],
+    ['proxy/a.ts', '../config/load.js'],
+    ['proxy/a.ts', 'pino'],
+    ['proxy/a.ts', 'node:tls'],
+    ['observe/log.ts', 'prom-client'],
+    ['observe/metrics.ts', '../proxy/proxy.js'],
+    ['config/a.ts', '../proxy/proxy.js'],
+    ['tls/a.ts', 'node-forge'],
+    ['errors.ts', './wire/bytes.js'],
+    ['proxy/a.ts', '../../test/support/packets.js'],
+    ['cli.ts', '../bench/micro.js'],
+    ['elsewhere/a.ts', '../errors.js'],
+  ];
+  for (const [from, specifier] of violations) {
+    for (const form of forms) {
+      const found = importsIn(from, `const before = 1;\n${form.replace('%', specifier)}\n`);
+      assert.deepEqual(found, [{ from, specifier }], form);
+      assert.notEqual(found.map(objectionTo)[0], undefined, `${from} imports ${specifier}`);
+    }
+  }
+});
+
+test('what is allowed, and what only looks like an import, is let through', () => {
+  const fine: [string, string][] = [
+    ['proxy/a.ts', '../observe/events.js'],
+    ['proxy/a.ts', '../config/model.js'],
+    ['proxy/a.ts', './b.js'],
+    ['tls/a.ts', 'node:tls'],
+    ['observe/metrics.ts', 'prom-client'],
+    ['certs/authority.ts', 'node-forge'],
+    ['cli.ts', 'yargs/helpers'],
+  ];
+  for (const [from, specifier] of fine)
+    assert.equal(objectionTo({ from, specifier }), undefined, `${from} ${specifier}`);
+  const source =
+    "// import { a } from '../proxy/a.js';\n/* import '../proxy/b.js'; */\nconst from = 'node:net';\n";
+  assert.deepEqual(importsIn('wire/a.ts', source), []);
+});
