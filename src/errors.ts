@@ -6,6 +6,8 @@
  * that MySQL Router also sends. Most clients print them as they come; see `serverErrno` for those that do not.
  */
 
+import { printable } from './printable.js';
+
 /** Which of the proxy's two connections an error belongs to; `none` when it is the proxy's own doing. */
 export type Leg = 'client' | 'server' | 'none';
 
@@ -109,10 +111,11 @@ export const errorTable = {
     logLevel: 'error',
     cure: 'Check that the server runs and that --server names the right host and port.',
   },
+  // Not 2013: the mysql CLI puts a text of its own in place of that error's.
   server_closed: {
     blame: 'server',
     leg: 'server',
-    errno: 2013,
+    errno: 2012,
     sqlState: 'HY000',
     logLevel: 'error',
     cure: 'Look at the error log of the server for the reason.',
@@ -280,10 +283,11 @@ export class ProxyError extends Error {
   readonly what: string;
 
   constructor(code: ErrorCode, what: string, options?: ErrorOptions) {
-    super(composeMessage(errorTable[code], what), options);
+    const printableWhat = printable(what, MAX_WHAT_LENGTH);
+    super(composeMessage(errorTable[code], printableWhat), options);
     this.name = 'ProxyError';
     this.code = code;
-    this.what = what;
+    this.what = printableWhat;
   }
 
   get definition(): ErrorDefinition {
@@ -301,6 +305,9 @@ function composeMessage(definition: ErrorDefinition, what: string): string {
   const leg = definition.leg === 'none' ? 'mysql-tls-proxy' : `mysql-tls-proxy, ${definition.leg} leg`;
   return `${leg}: ${what}. ${definition.cure}`;
 }
+
+/** Characters; with the cure behind it the whole fits into the 511 bytes that clients keep. */
+const MAX_WHAT_LENGTH = 300;
 
 /** Anything thrown becomes a ProxyError; what is not one already is a bug and says so. */
 export function toProxyError(thrown: unknown): ProxyError {

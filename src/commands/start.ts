@@ -86,10 +86,9 @@ function failedToStart({ logLevel }: ProxyConfig, logger: Logger, message: strin
 
 /** Scripts wait for this line, and read the real ports from it. */
 function logReady({ addresses, adminAddress }: Service, logger: Logger): void {
-  const routes: Record<string, string[]> = {};
-  for (const { route, address } of addresses) {
-    routes[route] = [...(routes[route] ?? []), address];
-  }
+  const byRoute = new Map<string, string[]>();
+  for (const { route, address } of addresses) byRoute.set(route, [...(byRoute.get(route) ?? []), address]);
+  const routes = Object.fromEntries(byRoute);
   const listen = addresses.map(({ address }) => address);
   logger.info({ listen, routes, admin: adminAddress ?? 'off', version: packageVersion() }, 'ready');
 }

@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { build as buildPretty } from 'pino-pretty';
 import { errorTable, type ProxyError } from '../errors.js';
+import { printable } from '../printable.js';
 import type { CloseReason, ConnectionRecord, Observer, TlsDescription } from './events.js';
 
 export type { Logger } from 'pino';
@@ -23,8 +24,8 @@ export interface Log {
 /** Bytes of lines kept while standard output is stalled; what comes beyond is dropped, so that memory stays bounded. */
 const BUFFERED_BYTES = 8 * 1024 * 1024;
 
-/** Longest user name of any server is 128 characters (MariaDB); a client may send up to a packet of it. */
-const LONGEST_USER = 128;
+/** Longest user name of any server is 128 characters (MariaDB); peers may send up to a packet of it. */
+const LONGEST_NAME = 128;
 
 export function createLogger({ level, format, destination }: LogSettings): Log {
   const stream = format === 'pretty' ? prettyStream(destination) : (destination ?? standardOutput());
@@ -89,7 +90,10 @@ export function logObserver(logger: Logger): Observer {
     },
     established: (connection) => {
       established.add(connection);
-      logger.debug({ ...summary(connection), user: userOf(connection) }, 'login accepted');
+      logger.debug(
+        { ...summary(connection), user: printable(connection.user, LONGEST_NAME) },
+        'login accepted',
+      );
     },
     failed: (connection, error) => {
       const { leg, logLevel } = error.definition;
@@ -121,19 +125,20 @@ function details(connection: ConnectionRecord): object {
   const { serverAddress, serverVersion, serverThreadId } = connection;
   return {
     ...summary(connection),
-    user: userOf(connection),
+    user: printable(connection.user, LONGEST_NAME),
     server: serverAddress,
-    serverVersion,
+    serverVersion: printable(serverVersion, LONGEST_NAME),
     serverThreadId,
   };
 }
 
-function userOf({ user }: ConnectionRecord): string {
-  return user.length > LONGEST_USER ? `${user.slice(0, LONGEST_USER)}…` : user;
-}
-
 function describeTls({ version, cipher, resumed, peerSubject }: TlsDescription): object {
-  return { version, cipher, resumed, ...(peerSubject === '' ? {} : { peerSubject }) };
+  return {
+    version,
+    cipher,
+    resumed,
+    ...(peerSubject === '' ? {} : { peerSubject: printable(peerSubject, LONGEST_NAME) }),
+  };
 }
 
 function legsOf({ clientTls, serverTls, bytesFromClient, bytesFromServer }: ConnectionRecord): object {

@@ -19,6 +19,7 @@ import { decodeGreeting, type Greeting, withGreetingCapabilities } from '../wire
 import {
   decodeClientFlags,
   decodeLogin,
+  isMariaDbConnectorC,
   type Login,
   sslRequestFor,
   withLoginCapabilities,

@@ -68,7 +68,7 @@ const faults: ServerFault[] = [
     code: 'server_closed',
     told: {
       ...beforeGreeting,
-      errno: 2013,
+      errno: 2012,
       text: /server leg: 127\.0\.0\.1:\d+ closed the connection.*error log/,
     },
   },
@@ -199,7 +199,7 @@ const faults: ServerFault[] = [
       server.reset();
     },
     code: 'server_closed',
-    told: { ...afterLogin, errno: 2013, text: /before the login was over/ },
+    told: { ...afterLogin, errno: 2012, text: /before the login was over/ },
   },
   {
     name: 'does not decide the login',
@@ -354,7 +354,7 @@ for (const how of ['finish', 'reset'] as const) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     client.send(1, login());
     const { errno, text } = readErr((await client.packet()).payload);
-    assert.equal(errno, 2013);
+    assert.equal(errno, 2012);
     assert.match(text, /server leg.*before the login was over/);
   });
 }
