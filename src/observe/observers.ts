@@ -2,16 +2,17 @@
 import type { Observer } from './events.js';
 
 /**
- * Calls each in turn. An observer that throws breaks its promise; it must not break the connection it looks at, so the
- * fault becomes a process warning.
+ * Calls each in turn. An observer that throws, or returns a promise that rejects, breaks its contract; it must not break
+ * the connection it looks at nor end the process, so the fault becomes a process warning.
  */
 export function combineObservers(observers: readonly Observer[]): Observer {
-  const tell = (call: (observer: Observer) => void) => {
+  const tell = (call: (observer: Observer) => unknown) => {
     for (const observer of observers) {
       try {
-        call(observer);
+        const returned = call(observer);
+        if (returned instanceof Promise) returned.catch(warn);
       } catch (error) {
-        process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+        warn(error);
       }
     }
   };
@@ -24,4 +25,8 @@ export function combineObservers(observers: readonly Observer[]): Observer {
     refused: (connection, errno) => tell((observer) => observer.refused?.(connection, errno)),
     closed: (connection, reason) => tell((observer) => observer.closed?.(connection, reason)),
   };
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : new Error(String(error)));
 }

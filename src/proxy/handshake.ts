@@ -57,12 +57,10 @@ export async function handshake(
 ): Promise<Decision> {
   // In place of a greeting: too many connections, host blocked, host not allowed. It goes through as it is.
   if (isErr(server.firstPacket)) {
+    const { errno } = decodeServerPacket(server.name, () => decodeErr(server.firstPacket));
     client.port.write(server.firstPacket);
     server.stage = 'decided';
-    return {
-      accepted: false,
-      errno: decodeServerPacket(server.name, () => decodeErr(server.firstPacket)).errno,
-    };
+    return { accepted: false, errno };
   }
   const greeting = decodeServerPacket(server.name, () => decodeGreeting(server.firstPacket));
   context.record.serverVersion = greeting.serverVersion;

@@ -33,8 +33,10 @@ export class PacketPort {
   /** The header of a packet whose payload has not arrived. */
   #header: { payloadLength: number; sequenceId: number } | undefined;
   #pendingRead: PendingRead | undefined;
-  /** Set once; every later read is refused with it. */
+  /** The peer is gone: what is left is delivered, later reads are refused. */
   #failure: ProxyError | undefined;
+  /** The peer sent a packet that is not to be read: nothing behind it can be. */
+  #refusal: ProxyError | undefined;
 
   /**
    * `onGone` is called at most once, when the peer closes or breaks the connection, whether or not a read is pending.
@@ -164,6 +166,7 @@ export class PacketPort {
   }
 
   #takePacket(): Packet | undefined {
+    if (this.#refusal !== undefined) throw this.#refusal;
     this.#header ??= this.#takeHeader();
     if (this.#header === undefined) return undefined;
     const { payloadLength, sequenceId } = this.#header;
@@ -178,20 +181,32 @@ export class PacketPort {
     const bytes = this.#take(HEADER_LENGTH);
     if (bytes === undefined) return undefined;
     const header = decodeHeader(bytes);
-    if (header.payloadLength > MAX_HANDSHAKE_PAYLOAD_LENGTH) {
-      const what = `a packet of ${header.payloadLength} bytes before the login was over`;
-      throw this.#leg === 'client'
+    this.#refusal = this.#refusalOf(header);
+    if (this.#refusal !== undefined) throw this.#refusal;
+    return header;
+  }
+
+  #refusalOf({
+    payloadLength,
+    sequenceId,
+  }: {
+    payloadLength: number;
+    sequenceId: number;
+  }): ProxyError | undefined {
+    if (payloadLength > MAX_HANDSHAKE_PAYLOAD_LENGTH) {
+      const what = `a packet of ${payloadLength} bytes before the login was over`;
+      return this.#leg === 'client'
         ? new ProxyError('client_packet_too_large', `the client announced ${what}`)
         : new ProxyError('server_protocol_error', `${this.#peer} announced ${what}`);
     }
     // Servers refuse such a client with the same number. A server's ids are taken as they come.
-    if (this.#leg === 'client' && header.sequenceId !== this.#nextSequenceId) {
-      throw new ProxyError(
+    if (this.#leg === 'client' && sequenceId !== this.#nextSequenceId) {
+      return new ProxyError(
         'client_packet_out_of_order',
-        `the client sent packet ${header.sequenceId} where packet ${this.#nextSequenceId} was due`,
+        `the client sent packet ${sequenceId} where packet ${this.#nextSequenceId} was due`,
       );
     }
-    return header;
+    return undefined;
   }
 
   /** Exactly `length` bytes, or none. */

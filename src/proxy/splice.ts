@@ -19,27 +19,33 @@ export function splice(client: Socket, server: Socket, record: ConnectionRecord)
     let reason: CloseReason | undefined;
     let linger: NodeJS.Timeout | undefined;
 
-    const cutWhenSilent = (bytesBefore: number) => {
+    const moved = () =>
+      record.bytesFromClient + record.bytesFromServer + client.bytesWritten + server.bytesWritten;
+    const isWaitingToBeRead = () => open.size === 2 && client.writableLength + server.writableLength > 0;
+    const cutWhenSilent = (movedBefore: number) => {
       linger = setTimeout(() => {
-        const bytes = record.bytesFromClient + record.bytesFromServer;
-        if (bytes !== bytesBefore) return cutWhenSilent(bytes);
+        // A peer that reads slowly, or not at all for a while, still gets what the other one sent before it ended.
+        if (moved() !== movedBefore || isWaitingToBeRead()) return cutWhenSilent(moved());
         client.destroy();
         server.destroy();
       }, LINGER_MS);
     };
-    const onEnd = (whose: CloseReason, other: Socket) => {
+    const onFirstEnd = (whose: CloseReason) => {
       reason ??= whose;
-      if (linger === undefined) cutWhenSilent(record.bytesFromClient + record.bytesFromServer);
+      if (linger === undefined) cutWhenSilent(moved());
+    };
+    const onEnd = (whose: CloseReason, other: Socket) => {
+      onFirstEnd(whose);
       other.end();
     };
     const onClose = (whose: CloseReason, socket: Socket, other: Socket) => {
-      reason ??= whose;
+      onFirstEnd(whose);
       // What was relayed to the other side before is still delivered.
       other.destroySoon();
       open.delete(socket);
       if (open.size > 0) return;
       clearTimeout(linger);
-      resolve(reason);
+      resolve(reason ?? whose);
     };
     const onClientEnd = () => onEnd('client_closed', server);
     const onServerEnd = () => onEnd('server_closed', client);

@@ -42,7 +42,13 @@ export interface ServerLegTls {
    * The newest TLS session of each server (`HOST:PORT`). It lives and dies with these settings: a session resumed under
    * other trust settings would skip their checks.
    */
-  readonly sessions: Map<string, Buffer>;
+  readonly sessions: Map<string, SavedSession>;
+}
+
+export interface SavedSession {
+  readonly ticket: Buffer;
+  /** When the certificate was last looked at, by performance.now(): resuming does not repeat it. */
+  readonly verifiedAt: number;
 }
 
 /** Throws what OpenSSL or the file system says; the configuration's own checks come first and say it better. */
@@ -53,6 +59,9 @@ export function createClientLegTls(config: ClientLegConfig): ClientLegTls | unde
     secureContext: createSecureContext({
       ...commonOptions(config),
       honorCipherOrder: true,
+      // A client that renegotiates makes the proxy pay for handshakes without end; disableRenegotiation() has no effect
+      // on a socket that no tls.Server made.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       // Tickets of a context that asks for client certificates are only accepted with an id of its own.
       sessionIdContext: 'mysql-tls-proxy',
     }),

@@ -139,13 +139,14 @@ function clientReason(code: string): string {
     return 'the client does not accept the certificate of the proxy';
   if (NO_COMMON_VERSION.test(code)) return 'no TLS version in common';
   if (NO_COMMON_CIPHER.test(code)) return 'no cipher in common';
-  if (ANSWERED_IN_PLAINTEXT.test(code)) return 'the client asked for TLS and went on with something else';
+  if (ANSWERED_IN_PLAINTEXT.test(code))
+    return 'the client went on with something else, or with a TLS version that is not allowed';
   return 'the client and the proxy did not agree';
 }
 
 function serverReason(code: string): string {
   if (NO_COMMON_VERSION.test(code)) return 'no TLS version in common';
-  if (NO_COMMON_CIPHER.test(code)) return 'no cipher in common';
+  if (NO_COMMON_CIPHER.test(code)) return 'no cipher in common, or a client certificate is missing';
   if (code === 'ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED') {
     return 'the server has no secure renegotiation (RFC 5746), accepted only with TLSv1 in --server-tls-version';
   }

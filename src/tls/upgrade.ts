@@ -17,6 +17,12 @@ import {
   tlsFailure,
 } from './failures.js';
 
+/**
+ * A session is resumed for an hour at most, in milliseconds. Each resumption brings a new ticket, so without an end the
+ * certificate of a busy server would never be looked at again, expired or revoked.
+ */
+const MAX_SESSION_AGE_MS = 3_600_000;
+
 export interface Upgraded {
   readonly socket: TLSSocket;
   readonly description: TlsDescription;
@@ -27,7 +33,7 @@ export interface Upgraded {
   readonly rejection: ProxyError | undefined;
 }
 
-/** Accepts a client's TLS handshake. Rejects with ProxyError `client_tls_failed`, `client_gone` or the signal's reason. */
+/** Accepts a client's TLS handshake. Rejects with ProxyError `client_tls_failed` or the signal's reason. */
 export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: AbortSignal): Promise<Upgraded> {
   const started = performance.now();
   const secured = new TLSSocket(socket, {
@@ -37,13 +43,15 @@ export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: Abort
     // A client whose certificate is not accepted is told so in an ERR packet, which needs a finished handshake.
     rejectUnauthorized: false,
   });
-  secured.disableRenegotiation();
   // For a socket that no tls.Server made, Node reports what breaks after the handshake here alone, and lets it go on.
   secured.on('_tlsError', (error: Error) => secured.destroy(error));
   // Node emits `secure` for sockets made by this constructor; `secureConnect` is for tls.connect alone.
   await handshakeEnd(socket, secured, 'secure', signal, (error) =>
     error === undefined
-      ? new ProxyError('client_gone', 'the client closed the connection during the TLS handshake')
+      ? new ProxyError(
+          'client_tls_failed',
+          'the client closed the connection during the TLS handshake, as some do that do not trust a certificate',
+        )
       : tlsFailure('client', 'the client', error),
   );
   const certificate = tls.requestCertificate ? secured.getPeerCertificate() : undefined;
@@ -68,7 +76,8 @@ export async function connectTls(
   const started = performance.now();
   let certificate: PeerCertificate | undefined;
   let identityError: ProxyError | undefined;
-  const session = tls.sessions.get(server);
+  const saved = tls.sessions.get(server);
+  const resumable = saved !== undefined && started - saved.verifiedAt < MAX_SESSION_AGE_MS;
   const servername = tls.sniServername ?? (isIP(host) === 0 ? host : '');
   const secured = connect({
     socket,
@@ -85,13 +94,18 @@ export async function connectTls(
     // Verified below: a server that fails the check gets a proper end of the handshake, or it would count the
     // connection as broken and, after max_connect_errors of them, block the proxy's host.
     rejectUnauthorized: false,
-    ...(session === undefined ? {} : { session }),
+    ...(resumable ? { session: saved.ticket } : {}),
   });
-  let newestSession: Buffer | undefined;
-  let trusted = false;
+  let newestTicket: Buffer | undefined;
+  let verifiedAt: number | undefined;
+  const saveSession = () => {
+    if (newestTicket === undefined || verifiedAt === undefined) return;
+    tls.sessions.set(server, { ticket: newestTicket, verifiedAt });
+  };
+  // TLS 1.3 sends tickets after the handshake, TLS 1.2 within it.
   secured.on('session', (ticket: Buffer) => {
-    newestSession = ticket;
-    if (trusted) tls.sessions.set(server, ticket);
+    newestTicket = ticket;
+    saveSession();
   });
   await handshakeEnd(socket, secured, 'secureConnect', signal, (error) => {
     // A session that the server chokes on must not fail the next connection too.
@@ -101,9 +115,11 @@ export async function connectTls(
       : tlsFailure('server', server, error);
   });
   const rejection = tls.verifyChain ? serverRejection(secured, server, identityError) : undefined;
-  trusted = rejection === undefined;
-  if (trusted && newestSession !== undefined) tls.sessions.set(server, newestSession);
-  if (!trusted) tls.sessions.delete(server);
+  if (rejection !== undefined) tls.sessions.delete(server);
+  else {
+    verifiedAt = secured.isSessionReused() && saved !== undefined ? saved.verifiedAt : started;
+    saveSession();
+  }
   return { socket: secured, description: describe(secured, started, subjectOf(certificate)), rejection };
 }
 

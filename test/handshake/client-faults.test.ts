@@ -191,7 +191,7 @@ const faults: ClientFault[] = [
       client.send(1, sslRequest());
       client.finish();
     },
-    code: 'client_gone',
+    code: 'client_tls_failed',
   },
 ];
 

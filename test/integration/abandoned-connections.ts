@@ -51,7 +51,8 @@ const afterSending =
 const wholeLogin = () => frame(1, login({ user: 'app' }));
 const httpRequest = () => Buffer.from('GET / HTTP/1.1\r\nHost: database\r\n\r\n');
 
-export const waysToLeave: Readonly<Record<string, Abandon>> = {
+/** Clients that have not said anything yet that a server would understand. */
+export const waysToLeaveEarly: Readonly<Record<string, Abandon>> = {
   'at once': async (target, index) => {
     const socket = await open(target);
     leave(socket, index);
@@ -63,10 +64,9 @@ export const waysToLeave: Readonly<Record<string, Abandon>> = {
     await closed(socket);
   },
   'after half a login': afterSending(() => wholeLogin().subarray(0, 30)),
-  'after a whole login': afterSending(wholeLogin),
   'after an HTTP request': afterSending(httpRequest),
   'after random bytes': afterSending(() => randomBytes(300)),
-  'with garbage, and stays until it is thrown out': async (target) => {
+  'after garbage and an answer to it': async (target) => {
     const socket = await openAndReadGreeting(target);
     // A packet of one byte, which is no login.
     socket.write(Buffer.from([1, 0, 0, 1, 0xee]));
@@ -74,10 +74,24 @@ export const waysToLeave: Readonly<Record<string, Abandon>> = {
   },
   'after an SSLRequest': afterSending(() => frame(1, sslRequest())),
   'after an SSLRequest and no TLS': afterSending(() => Buffer.concat([frame(1, sslRequest()), wholeLogin()])),
+};
+
+/** Clients that leave the other side in the middle of TLS or of the authentication. */
+export const waysToLeaveLate: Readonly<Record<string, Abandon>> = {
   'in the middle of the TLS handshake': async (target, index) => {
+    const hello = await clientHello();
     const socket = await openAndReadGreeting(target);
-    socket.write(Buffer.concat([frame(1, sslRequest()), await clientHello()]));
-    await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+    socket.write(Buffer.concat([frame(1, sslRequest()), hello]));
+    await Promise.race([once(socket, 'data'), closed(socket)]);
+    leave(socket, index);
+    await closed(socket);
+  },
+  'after a whole login': afterSending(wholeLogin),
+  'while the server waits for an answer': async (target, index) => {
+    const socket = await openAndReadGreeting(target);
+    // An account of another plugin than the one that the login names: the server asks for the other.
+    socket.write(frame(1, login({ user: 'app', plugin: 'no_such_plugin' })));
+    await Promise.race([once(socket, 'data'), closed(socket)]);
     leave(socket, index);
     await closed(socket);
   },

@@ -103,6 +103,8 @@ async function test(args) {
     '--enable-source-maps',
     '--test',
     '--test-concurrency=2',
+    // A test that hangs must not take the whole run with it; the longest real one takes a third of that.
+    '--test-timeout=240000',
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     '--test-reporter=./dist/test/support/skipped-tests-reporter.js',

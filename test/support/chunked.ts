@@ -32,6 +32,17 @@ export async function arrived(socket: Socket, totalBytes: number): Promise<void>
   while (socket.bytesRead < totalBytes && !socket.destroyed) await nextTurn();
 }
 
+/** Whether the promise is still open when everything that was on its way over loopback has arrived. */
+export async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const mark = () => {
+    settled = true;
+  };
+  promise.then(mark, mark);
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+  return !settled;
+}
+
 export interface SocketPair {
   readonly near: Socket;
   readonly far: Socket;

@@ -6,9 +6,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ProxyError } from '../../../src/errors.js';
 import { PacketPort } from '../../../src/proxy/packet-port.js';
 import { encodePacket, HEADER_LENGTH, MAX_HANDSHAKE_PAYLOAD_LENGTH } from '../../../src/wire/framing.js';
-import { arrived, openSocketPair, sendApart, splitsInTwo, truncations } from '../../support/chunked.js';
+import {
+  arrived,
+  isPending,
+  openSocketPair,
+  sendApart,
+  splitsInTwo,
+  truncations,
+} from '../../support/chunked.js';
 
-const never = new AbortController().signal;
+/** Not reached unless a read hangs, which then fails instead. */
+const never = AbortSignal.timeout(60_000);
 const packet = (sequenceId: number, text: string) => encodePacket(sequenceId, Buffer.from(text));
 
 interface Setup {
@@ -44,17 +52,6 @@ async function rejection(promise: Promise<unknown>): Promise<ProxyError> {
   );
   assert.ok(error instanceof ProxyError, String(error));
   return error;
-}
-
-/** Whether the promise is still open after everything that was on its way has arrived. */
-async function isPending(promise: Promise<unknown>): Promise<boolean> {
-  let settled = false;
-  const mark = () => {
-    settled = true;
-  };
-  promise.then(mark, mark);
-  for (let turn = 0; turn < 5; turn++) await nextTurn();
-  return !settled;
 }
 
 test('several packets in one chunk come one by one, an empty one among them', async (t) => {
@@ -205,6 +202,16 @@ test('what a peer said before it left is delivered first', async (t) => {
   assert.equal((await port.read(never)).payload.toString(), 'words');
   assert.equal((await rejection(port.read(never))).code, 'client_gone');
   assert.equal(gone.length, 1);
+});
+
+test('a peer that said something and left is noticed when that is read, although no one reads on', async (t) => {
+  const { port, near, far, gone } = await setUp(t);
+  far.end(packet(0, 'last words'));
+  await arrived(near, packet(0, 'last words').length);
+  await nextTurn();
+  await port.read(never);
+  for (let turn = 0; turn < 5; turn++) await nextTurn();
+  assert.equal(gone[0]?.code, 'client_gone');
 });
 
 test('a socket that was destroyed before the read is gone too', async (t) => {

@@ -178,7 +178,9 @@ test('a longer nonce than usual moves the plugin name, not the nonce', () => {
 test('a nonce length of 0, as old servers send it, still means 13 more bytes', () => {
   const payload = Buffer.from(greetingOf(loadRecording('mysql2-to-mysql-5.6')));
   payload[behindVersion(payload) + 20] = 0;
-  assert.equal(decodeGreeting(payload).nonce.length, 20);
+  const greeting = decodeGreeting(payload);
+  assert.equal(greeting.nonce.length, 20);
+  assert.equal(greeting.authPlugin, 'mysql_native_password');
 });
 
 test('only protocol version 10 is understood', () => {

@@ -150,6 +150,8 @@ test('a login from before 4.1, with a schema and without', () => {
   );
   const noPassword = Buffer.concat([Buffer.from(head), Buffer.from('old\0')]);
   assert.equal(decodeLogin(noPassword, 0x0004).authResponse.length, 0);
+  const withZero = Buffer.concat([Buffer.from(head), Buffer.from('old\0JNGI\0CPY')]);
+  assert.equal(decodeLogin(withZero, 0x0004).authResponse.toString(), 'JNGI\0CPY', 'it goes to the end');
 });
 
 test('a login from before 4.1 cut in its head is malformed, later it reads as far as it goes', () => {
