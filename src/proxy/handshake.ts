@@ -173,6 +173,7 @@ async function secureServer(server: ServerLeg, sslRequest: Buffer, context: Hand
     );
   }
   server.port.write(sslRequest);
+  server.sslRequest = sslRequest;
   const { nextSequenceId } = server.port;
   server.stage = 'upgrading';
   const raw = server.port.release();

@@ -6,15 +6,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { isFastAuthSuccess } from '../auth/password-exposure.js';
-import {
-  CLIENT_PLUGIN_AUTH,
-  CLIENT_PROTOCOL_41,
-  CLIENT_SECURE_CONNECTION,
-  CLIENT_SSL,
-  has,
-} from '../wire/capabilities.js';
+import { CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION } from '../wire/capabilities.js';
 import { decodeGreeting, type Greeting } from '../wire/greeting.js';
-import { encodeLogin41 } from '../wire/login.js';
+import { encodeLogin41, encodeLoginHead } from '../wire/login.js';
 import { decodeAuthReply } from '../wire/replies.js';
 import type { ServerLeg } from './legs.js';
 
@@ -37,9 +31,7 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
   const timer = setTimeout(() => patience.abort(new Error('the server did not refuse in time')), PATIENCE_MS);
   try {
     if (server.stage === 'greeted' || server.stage === 'upgraded') {
-      const greeting = decodeGreeting(server.firstPacket);
-      if (!has(greeting.capabilities, CLIENT_PROTOCOL_41)) return;
-      port.write(loginToBeRefused(greeting, server.stage === 'upgraded'));
+      port.write(loginToBeRefused(server));
       server.stage = 'login-sent';
     } else if (server.stage === 'asking') {
       // The server waits for an answer that the client will not give any more.
@@ -50,7 +42,7 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
       await awaitRefusal(server, AbortSignal.any([hurry, patience.signal]));
     }
   } catch {
-    // The server is gone, does not answer, or never sent a greeting: nothing is left to spare it.
+    // The server is gone, does not answer, or is none of MySQL 4.1 or newer: nothing can be spared it.
   } finally {
     clearTimeout(timer);
     port.release().destroy();
@@ -71,15 +63,18 @@ async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<v
   }
 }
 
-function loginToBeRefused(greeting: Greeting, tls: boolean): Buffer {
-  const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
-  return encodeLogin41({
-    capabilities: ((greeting.capabilities & flags) | (tls ? CLIENT_SSL : 0)) >>> 0,
-    characterSet: greeting.characterSet,
+/** Throws MalformedPacketError where the server sent no greeting, or is too old. */
+function loginToBeRefused({ firstPacket, sslRequest }: ServerLeg): Buffer {
+  return encodeLogin41(sslRequest ?? headOfPlaintextLogin(decodeGreeting(firstPacket)), {
     user: USER_OF_ABANDONED_LOGINS,
     authResponse: wrongAnswer(),
     authPlugin: 'mysql_native_password',
   });
+}
+
+function headOfPlaintextLogin({ capabilities, characterSet }: Greeting): Buffer {
+  const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
+  return encodeLoginHead((capabilities & flags) >>> 0, characterSet);
 }
 
 /** As long as a native scramble; no zero byte in the middle, no length that means something to a plugin. */

@@ -27,6 +27,8 @@ export interface ServerLeg {
   /** `login-sent`: the server's turn; `asking`: the client's. */
   stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'asking' | 'decided';
   isTls: boolean;
+  /** Payload of the SSLRequest that this server got: the login behind it must begin with the same bytes. */
+  sslRequest: Buffer | undefined;
 }
 
 /** Both legs' sockets have small packets to pass on at once, and peers that vanish without a word. */

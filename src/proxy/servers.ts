@@ -57,7 +57,15 @@ async function openOne(address: Address, connectTimeout: number, signal: AbortSi
     await connected(socket, name, either);
     const port = new PacketPort(socket, { leg: 'server', peer: name });
     const { payload } = await port.read(either);
-    return { port, address, name, firstPacket: payload, stage: 'greeted', isTls: false };
+    return {
+      port,
+      address,
+      name,
+      firstPacket: payload,
+      stage: 'greeted',
+      isTls: false,
+      sslRequest: undefined,
+    };
   } catch (error) {
     socket.destroy();
     throw error;

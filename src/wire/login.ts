@@ -10,18 +10,22 @@
  */
 import { ByteReader, MalformedPacketError } from './bytes.js';
 import {
+  CLIENT_CONNECT_ATTRS,
   CLIENT_CONNECT_WITH_DB,
   CLIENT_PLUGIN_AUTH,
   CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA,
   CLIENT_PROTOCOL_41,
   CLIENT_SECURE_CONNECTION,
   CLIENT_SSL,
+  CLIENT_ZSTD_COMPRESSION,
   has,
 } from './capabilities.js';
 
 const SSL_REQUEST_LENGTH = 32;
 const SSL_REQUEST_320_LENGTH = 5;
 const FILLER_LENGTH = 23;
+const MAX_PACKET_SIZE = 0xffffff;
+const DEFAULT_ZSTD_LEVEL = 3;
 
 export interface ClientFlags {
   /** Unsigned 32 bit; the form before 4.1 has 16. */
@@ -136,24 +140,37 @@ function writeCapabilities(payload: Buffer, isProtocol41: boolean, capabilities:
   else payload.writeUInt16LE(capabilities & 0xffff, 0);
 }
 
-/** A HandshakeResponse41 of the proxy's own; the same character set as the greeting's is what every server takes. */
-export function encodeLogin41(fields: {
-  capabilities: number;
-  characterSet: number;
-  user: string;
-  /** At most 255 bytes. */
-  authResponse: Buffer;
-  authPlugin: string;
-}): Buffer {
+/** The fixed 32 bytes that begin a HandshakeResponse41, and are all of an SSLRequest. */
+export function encodeLoginHead(capabilities: number, characterSet: number): Buffer {
   const head = Buffer.alloc(SSL_REQUEST_LENGTH);
-  head.writeUInt32LE(fields.capabilities, 0);
-  head.writeUInt32LE(0xffffff, 4);
-  head.writeUInt8(fields.characterSet, 8);
+  head.writeUInt32LE(capabilities, 0);
+  head.writeUInt32LE(MAX_PACKET_SIZE, 4);
+  head.writeUInt8(characterSet, 8);
+  return head;
+}
+
+/**
+ * A HandshakeResponse41 of the proxy's own, with an empty schema name and no attributes. `head`: its first 32 bytes, whose
+ * flags say which fields follow. Behind an SSLRequest it must be that packet: servers take the flags from there, and
+ * MySQL 9 refuses another character set. `authResponse`: at most 250 bytes. Throws MalformedPacketError where the head
+ * is that of a client before 4.1.
+ */
+export function encodeLogin41(
+  head: Buffer,
+  { user, authResponse, authPlugin }: { user: string; authResponse: Buffer; authPlugin: string },
+): Buffer {
+  const { capabilities, isProtocol41 } = decodeClientFlags(head);
+  if (!isProtocol41 || head.length !== SSL_REQUEST_LENGTH) {
+    throw new MalformedPacketError('the head is not that of a HandshakeResponse41');
+  }
   return Buffer.concat([
     head,
-    Buffer.from(`${fields.user}\0`, 'utf8'),
-    Buffer.from([fields.authResponse.length]),
-    fields.authResponse,
-    Buffer.from(has(fields.capabilities, CLIENT_PLUGIN_AUTH) ? `${fields.authPlugin}\0` : '', 'latin1'),
+    Buffer.from(`${user}\0`, 'utf8'),
+    Buffer.from([authResponse.length]),
+    authResponse,
+    Buffer.from(has(capabilities, CLIENT_CONNECT_WITH_DB) ? '\0' : '', 'latin1'),
+    Buffer.from(has(capabilities, CLIENT_PLUGIN_AUTH) ? `${authPlugin}\0` : '', 'latin1'),
+    Buffer.from(has(capabilities, CLIENT_CONNECT_ATTRS) ? [0] : []),
+    Buffer.from(has(capabilities, CLIENT_ZSTD_COMPRESSION) ? [DEFAULT_ZSTD_LEVEL] : []),
   ]);
 }

@@ -11,7 +11,7 @@ export interface Target {
   readonly port: number;
 }
 
-type Abandon = (target: Target, index: number) => Promise<void>;
+export type Abandon = (target: Target, index: number) => Promise<void>;
 
 /** Every second connection ends with a reset, as those of port scanners do. */
 function leave(socket: Socket, index: number): void {
@@ -111,11 +111,14 @@ async function clientHello(): Promise<Buffer> {
   return hello;
 }
 
-/** `count` clients, a few at a time. */
-export async function abandon(way: Abandon, target: Target, count: number): Promise<void> {
-  const indexes = Array.from({ length: count }, (_, index) => index);
+/** Calls `visit` with 0 to `count` - 1, a few at a time. */
+export async function inParallel(
+  count: number,
+  visit: (index: number) => Promise<void> | undefined,
+): Promise<void> {
+  let next = 0;
   const worker = async (): Promise<void> => {
-    for (let index = indexes.shift(); index !== undefined; index = indexes.shift()) await way(target, index);
+    while (next < count) await visit(next++);
   };
   await Promise.all(Array.from({ length: 10 }, worker));
 }

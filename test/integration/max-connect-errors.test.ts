@@ -8,7 +8,7 @@ import { makeTemporaryFolder } from '../support/clean-up.js';
 import { serverKinds } from '../support/downloads.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { type RealServer, startServer } from '../support/servers.js';
-import { abandon, waysToLeaveEarly, waysToLeaveLate } from './abandoned-connections.js';
+import { inParallel, waysToLeaveEarly, waysToLeaveLate } from './abandoned-connections.js';
 import { type Account, createAccount } from './accounts.js';
 import { warmUp } from './matrix-clients.js';
 import {
@@ -76,7 +76,7 @@ for (const kind of serverKinds) {
           const { server, account } = ready;
           const proxy = ready.proxies[leg];
           await forgetErrors(server);
-          await abandon(way, proxy, connectionsPerWay);
+          await inParallel(connectionsPerWay, (index) => way(proxy, index));
           await proxy.quiet();
           await whenNoLoginIsPending(server);
           assert.equal(await countedErrors(server), 0);

@@ -3,22 +3,24 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MalformedPacketError } from '../../../src/wire/bytes.js';
 import {
+  CLIENT_CONNECT_ATTRS,
   CLIENT_CONNECT_WITH_DB,
   CLIENT_PLUGIN_AUTH,
   CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA,
   CLIENT_PROTOCOL_41,
   CLIENT_SECURE_CONNECTION,
   CLIENT_SSL,
+  CLIENT_ZSTD_COMPRESSION,
 } from '../../../src/wire/capabilities.js';
-import { decodeGreeting } from '../../../src/wire/greeting.js';
 import {
   decodeClientFlags,
   decodeLogin,
   encodeLogin41,
+  encodeLoginHead,
   sslRequestFor,
   withLoginCapabilities,
 } from '../../../src/wire/login.js';
-import { greetingOf, loadLogins, loadRecording, loginOf, sslRequestOf } from '../../fixtures/recordings.js';
+import { loadLogins, loadRecording, loginOf, sslRequestOf } from '../../fixtures/recordings.js';
 import { truncations } from '../../support/chunked.js';
 
 function login41(flags: number, ...fields: readonly (string | readonly number[])[]): Buffer {
@@ -183,13 +185,8 @@ test('a login too short for an SSLRequest has none', () => {
 test("the proxy's own login reads back, and begins like that of a client", () => {
   const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
   const authResponse = Buffer.from('twenty bytes of noise');
-  const payload = encodeLogin41({
-    capabilities: flags,
-    characterSet: 255,
-    user: 'u',
-    authResponse,
-    authPlugin: 'p',
-  });
+  const fields = { user: 'u', authResponse, authPlugin: 'p' };
+  const payload = encodeLogin41(encodeLoginHead(flags, 255), fields);
   const login = decodeLogin(payload, flags);
   assert.equal(payload.readUInt32LE(0), flags);
   assert.equal(payload[8], 255);
@@ -198,12 +195,25 @@ test("the proxy's own login reads back, and begins like that of a client", () =>
   assert.deepEqual(login.authResponse, authResponse);
   assert.equal(login.authPlugin, 'p');
   assert.equal(sslRequestFor(login, flags | CLIENT_SSL).length, 32);
-  const unnamed = encodeLogin41({
-    capabilities: flags & ~CLIENT_PLUGIN_AUTH,
-    characterSet: decodeGreeting(greetingOf(loadRecording('mysql2-to-mysql-5.6'))).characterSet,
-    user: 'u',
-    authResponse,
-    authPlugin: 'p',
-  });
+  const unnamed = encodeLogin41(encodeLoginHead(flags & ~CLIENT_PLUGIN_AUTH, 255), fields);
   assert.equal(unnamed.length, 32 + 'u\0'.length + 1 + authResponse.length);
+});
+
+test('a login of the proxy fits the SSLRequest in front of it, whatever flags a client has set there', () => {
+  const fields = { user: 'u', authResponse: Buffer.alloc(20, 7), authPlugin: 'p' };
+  for (const recording of loadLogins()) {
+    const sslRequest = sslRequestOf(recording);
+    if (sslRequest === undefined || sslRequest.length !== 32) continue;
+    const payload = encodeLogin41(sslRequest, fields);
+    assert.deepEqual(payload.subarray(0, 32), sslRequest);
+    const login = decodeLogin(payload, sslRequest.readUInt32LE(0));
+    assert.equal(login.user, 'u');
+    assert.equal(login.schema, '');
+    assert.equal(login.authPlugin, 'p');
+  }
+  const everyField =
+    CLIENT_PROTOCOL_41 | CLIENT_CONNECT_WITH_DB | CLIENT_CONNECT_ATTRS | CLIENT_ZSTD_COMPRESSION;
+  const payload = encodeLogin41(encodeLoginHead(everyField, 8), { ...fields, authResponse: Buffer.alloc(0) });
+  assert.deepEqual(payload.subarray(32), Buffer.from('u\0\0\0\0\x03', 'latin1'));
+  assert.throws(() => encodeLogin41(Buffer.from([1, 8, 0, 0, 1]), fields), MalformedPacketError);
 });

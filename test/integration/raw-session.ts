@@ -1,0 +1,67 @@
+/** A bare plaintext connection, for tests that must decide themselves when bytes are read. Shares no code with the proxy. */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { FLAGS, login } from '../support/packets.js';
+import { frame } from '../support/scripted-peer.js';
+import type { Account } from './accounts.js';
+
+/** Logged in with mysql_native_password. Nothing is read unless someone asks for it. */
+export async function openRawSession(
+  target: { host: string; port: number },
+  { user, password }: Account,
+): Promise<Socket> {
+  const socket = connect({ host: target.host, port: target.port, noDelay: true });
+  socket.on('error', () => {});
+  const greeting = await readPacket(socket);
+  const flags = FLAGS.mysql | FLAGS.protocol41 | FLAGS.secureConnection | FLAGS.pluginAuth;
+  socket.write(frame(1, login({ flags, user, auth: nativeScramble(password, nonceOf(greeting)) })));
+  const answer = await readPacket(socket);
+  if (answer[0] !== 0) throw new Error(`the login was not accepted: ${answer.subarray(3).toString()}`);
+  return socket;
+}
+
+export function sendQuery(socket: Socket, sql: string): void {
+  socket.write(frame(0, `\x03${sql}`));
+}
+
+/** The server closes the connection after it has answered what came before. */
+export function sendQuit(socket: Socket): void {
+  socket.write(frame(0, '\x01'));
+}
+
+/** The payload of the next packet. */
+export async function readPacket(socket: Socket): Promise<Buffer> {
+  const header = await readBytes(socket, 4);
+  return readBytes(socket, header.readUIntLE(0, 3));
+}
+
+async function readBytes(socket: Socket, length: number): Promise<Buffer> {
+  if (length === 0) return Buffer.alloc(0);
+  for (;;) {
+    const bytes: Buffer | null = socket.read(length);
+    if (bytes?.length === length) return bytes;
+    if (socket.readableEnded || socket.destroyed) throw new Error('the connection has ended');
+    await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')]);
+  }
+}
+
+function nonceOf(greeting: Buffer): Buffer {
+  const threadId = greeting.indexOf(0) + 1;
+  const second = threadId + 31;
+  return Buffer.concat([
+    greeting.subarray(threadId + 4, threadId + 12),
+    greeting.subarray(second, second + 12),
+  ]);
+}
+
+function nativeScramble(password: string, nonce: Buffer): Buffer {
+  const sha1 = (...parts: (Buffer | string)[]): Buffer => {
+    const hash = createHash('sha1');
+    for (const part of parts) hash.update(part);
+    return hash.digest();
+  };
+  const stage1 = sha1(password);
+  const mask = sha1(nonce, sha1(stage1));
+  return Buffer.from(stage1.map((byte, index) => byte ^ (mask[index] ?? 0)));
+}
