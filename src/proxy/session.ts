@@ -9,7 +9,7 @@ import {
   PLAINTEXT,
 } from '../observe/events.js';
 import { encodeErr } from '../wire/replies.js';
-import { handshake } from './handshake.js';
+import { type Decision, handshake } from './handshake.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
@@ -97,49 +97,67 @@ export class Session {
   }
 
   async #serve(): Promise<CloseReason> {
-    const { route, observer } = this.#options;
+    const { route, connectTimeout, handshakeTimeout } = this.#options;
     const signal = AbortSignal.any([this.#deadline.signal, this.#clientGone.signal]);
-    const timer = setTimeout(() => this.#deadline.abort(this.#timeout()), this.#options.handshakeTimeout);
+    const timer = setTimeout(() => this.#deadline.abort(this.#timeout()), handshakeTimeout);
     let opening: Promise<ServerLeg> | undefined;
-    let server: ServerLeg | undefined;
+    let server: ServerLeg;
+    let decision: Decision;
     try {
       this.#refuseEarly();
-      opening = openServer(route.config.servers, this.#options.connectTimeout, this.#deadline.signal);
+      opening = openServer(route.config.servers, connectTimeout, this.#deadline.signal);
       server = await unlessAborted(opening, signal);
-      this.#record.serverAddress = server.name;
-      if (route.config.client.sslMode === 'PASSTHROUGH') {
-        await passFirstPackets(this.#client, server, this.#record, signal);
-      } else {
-        const decision = await handshake(this.#client, server, {
-          route,
-          record: this.#record,
-          observer,
-          deadline: this.#deadline.signal,
-          signal,
-          onClientGone: this.#onClientGone,
-        });
-        if (!decision.accepted) {
-          observer.refused?.(this.#record, decision.errno);
-          await this.#end(server);
-          return 'login_refused';
-        }
-      }
+      decision = await this.#negotiate(server, signal);
     } catch (thrown) {
-      const error = toProxyError(thrown);
-      observer.failed?.(this.#record, error);
-      // A client that leaves while its server is still being reached must leave the server in good order all the same.
-      server ??= await opening?.catch(() => undefined);
-      await this.#end(server, error);
-      return error.code;
+      return this.#fail(toProxyError(thrown), opening);
     } finally {
       clearTimeout(timer);
     }
-    observer.established?.(this.#record);
-    this.#relayed = [this.#client.port.release(), server.port.release()];
-    const [clientSocket, serverSocket] = this.#relayed as [Socket, Socket];
+    return decision.accepted ? this.#relay(server) : this.#refuse(server, decision.errno);
+  }
+
+  async #negotiate(server: ServerLeg, signal: AbortSignal): Promise<Decision> {
+    const { route, observer } = this.#options;
+    this.#record.serverAddress = server.name;
+    if (route.config.client.sslMode === 'PASSTHROUGH') {
+      await passFirstPackets(this.#client, server, this.#record, signal);
+      return { accepted: true };
+    }
+    return handshake(this.#client, server, {
+      route,
+      record: this.#record,
+      observer,
+      deadline: this.#deadline.signal,
+      signal,
+      onClientGone: this.#onClientGone,
+    });
+  }
+
+  async #relay(server: ServerLeg): Promise<CloseReason> {
+    this.#options.observer.established?.(this.#record);
+    const [client, upstream] = [this.#client.port.release(), server.port.release()];
+    this.#relayed = [client, upstream];
     if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
-    const reason = await splice(clientSocket, serverSocket, this.#record);
+    const reason = await splice(client, upstream, this.#record);
     return this.#stopped.signal.aborted ? 'proxy_shutdown' : reason;
+  }
+
+  /** The server refused the login, and the client has its ERR. */
+  async #refuse(server: ServerLeg, errno: number): Promise<CloseReason> {
+    this.#options.observer.refused?.(this.#record, errno);
+    await Promise.all([this.#dismissClient(), leaveServer(server, this.#stopped.signal)]);
+    return 'login_refused';
+  }
+
+  async #fail(error: ProxyError, opening: Promise<ServerLeg> | undefined): Promise<CloseReason> {
+    this.#options.observer.failed?.(this.#record, error);
+    // A client that leaves while its server is still being reached must leave the server in good order all the same.
+    const leaving = opening?.then(
+      (server) => leaveServer(server, this.#stopped.signal),
+      () => {},
+    );
+    await Promise.all([this.#dismissClient(error), leaving]);
+    return error.code;
   }
 
   /** What can be refused without a server: too many connections, and plaintext where TLS is not even on offer. */
@@ -164,15 +182,8 @@ export class Session {
       : new ProxyError('server_timeout', `the server did not decide the login within ${seconds} s`);
   }
 
-  /** Tells the client (unless it has the server's own ERR already), leaves the server, and waits until both are closed. */
-  async #end(server: ServerLeg | undefined, error?: ProxyError): Promise<void> {
-    await Promise.all([
-      this.#dismissClient(error),
-      server === undefined ? undefined : leaveServer(server, this.#stopped.signal),
-    ]);
-  }
-
-  #dismissClient(error: ProxyError | undefined): Promise<void> {
+  /** Tells the client of the error (without one it has the server's own ERR already), and waits until it has closed. */
+  #dismissClient(error?: ProxyError): Promise<void> {
     const { port, stage, isProtocol41, hidesClientErrors } = this.#client;
     const { socket } = port;
     // In the middle of a TLS handshake nothing can be said that the client would understand.
