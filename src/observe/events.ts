@@ -38,7 +38,7 @@ export interface ConnectionRecord {
   /** Counts from 1 in each process. */
   readonly id: number;
   readonly route: string;
-  /** `203.0.113.7:51234`, or `unix` for a client on a socket file. */
+  /** `203.0.113.7:51234`, `[2001:db8::7]:51234`, or `unix` for a client on a socket file. */
   readonly clientAddress: string;
   /** Unix time in milliseconds. */
   readonly openedAt: number;

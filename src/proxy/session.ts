@@ -1,5 +1,6 @@
 /** One client's connection from accept to the end: opens the server leg, runs the handshake, relays, tells observers. */
 import type { Socket } from 'node:net';
+import { formatAddress } from '../config/model.js';
 import { ProxyError, toProxyError } from '../errors.js';
 import {
   type CloseReason,
@@ -58,7 +59,9 @@ export class Session {
     this.#record = {
       id: options.id,
       route: options.route.config.name,
-      clientAddress: options.isUnix ? 'unix' : `${remoteAddress}:${socket.remotePort ?? 0}`,
+      clientAddress: options.isUnix
+        ? 'unix'
+        : formatAddress({ kind: 'tcp', host: remoteAddress, port: socket.remotePort ?? 0 }),
       openedAt: Date.now(),
       serverAddress: '',
       serverVersion: '',

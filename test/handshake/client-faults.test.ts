@@ -208,9 +208,7 @@ function drip(client: ScriptedPeer, payload: Buffer): void {
 
 /** A connection that was there before the fault: it must not notice. */
 async function establish(scenario: Scenario): Promise<{ client: ScriptedPeer; server: ScriptedPeer }> {
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   let sequenceId = 1;
   if (scenario.offersTls) {
     client.send(sequenceId++, sslRequest());
@@ -227,9 +225,7 @@ for (const { name, options = {}, act, code, told } of faults) {
   test(name, async (t) => {
     const scenario = await startScenario(t, options);
     const bystander = await establish(scenario);
-    const { client, server } = await scenario.connectBoth();
-    server.send(0, greeting());
-    await client.packet();
+    const { client, server } = await scenario.connectGreeted();
     await act(client);
     if (told !== undefined) {
       const answer = await client.packet();
@@ -264,9 +260,7 @@ test('a client that leaves before the server has sent its greeting', async (t) =
 
 test('a client that leaves in the middle of the authentication: the server gets a wrong answer, not a broken line', async (t) => {
   const scenario = await startScenario(t);
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, login());
   await server.packet();
   server.send(2, authSwitch('client_ed25519'));
@@ -282,9 +276,7 @@ test('a client that leaves in the middle of the authentication: the server gets 
 
 test('PASSTHROUGH: a client that never says a word does not leave the server a broken handshake', async (t) => {
   const scenario = await startScenario(t, { client: { sslMode: 'PASSTHROUGH' } });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.close();
   await expectAbandonedLogin(server);
 });
@@ -329,9 +321,7 @@ test('a good client certificate is accepted and its subject known', async (t) =>
 
 test('a client that leaves behind its login, while the server leg negotiates TLS', async (t) => {
   const scenario = await startScenario(t, { server: { sslMode: 'VERIFY_CA', sslCa: serverTls.ca } });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, login());
   await server.packet();
   client.close();
@@ -348,9 +338,7 @@ test('a client that leaves behind its login, while the server leg negotiates TLS
 
 test('a client that leaves while the server thinks: nothing is said out of turn', async (t) => {
   const scenario = await startScenario(t);
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, login());
   await server.packet();
   client.close();
@@ -365,9 +353,7 @@ test('a client that leaves while the server thinks: nothing is said out of turn'
 
 test('a server that never refuses the abandoned login is left after a while, garbage collection or not', async (t) => {
   const scenario = await startScenario(t);
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.close();
   await server.packet();
   setFlagsFromString('--expose-gc');
@@ -401,9 +387,7 @@ for (const [name, bytes, code] of [
 ] as const) {
   test(`PASSTHROUGH: ${name} never reaches the server`, async (t) => {
     const scenario = await startScenario(t, { client: { sslMode: 'PASSTHROUGH' } });
-    const { client, server } = await scenario.connectBoth();
-    server.send(0, greeting());
-    await client.packet();
+    const { client, server } = await scenario.connectGreeted();
     client.sendRaw(bytes);
     client.finish();
     await expectAbandonedLogin(server);

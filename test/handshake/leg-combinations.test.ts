@@ -208,9 +208,7 @@ test('PASSTHROUGH: client and server negotiate TLS by themselves, no byte is cha
 
 test('the SSLRequest and the ClientHello may come in one segment', async (t) => {
   const scenario = await startScenario(t, { client: clientLegTls });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   let prefix = frame(1, sslRequest());
   const joined = new Duplex({
     write: (chunk: Buffer, _encoding, done) => {
@@ -230,9 +228,7 @@ test('the SSLRequest and the ClientHello may come in one segment', async (t) => 
 
 test('the SSLRequest of old Connector/J has 4 bytes; flags and character set then come from the login', async (t) => {
   const scenario = await startScenario(t, { client: clientLegTls, server: serverOnly });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, sslRequest().subarray(0, 4));
   await client.startTlsAsClient();
   client.send(2, login({ flags: CLIENT_FLAGS }));
@@ -246,9 +242,7 @@ test('a login before 4.1 goes through, with a 5-byte SSLRequest on a TLS server 
     Buffer.from('scramble'),
   ]);
   const scenario = await startScenario(t, { server: serverOnly });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, login320);
   const request = await server.packet();
   assert.deepEqual(request.payload, Buffer.from([0x01, 0x08, 0, 0, 1]));
@@ -262,9 +256,7 @@ test('a login before 4.1 goes through, with a 5-byte SSLRequest on a TLS server 
 
 test('a login of exactly 32 bytes of fixed fields is no SSLRequest without the flag', async (t) => {
   const scenario = await startScenario(t, { client: clientLegTls });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client } = await scenario.connectGreeted();
   client.send(1, sslRequest(CLIENT_FLAGS));
   const answer = await client.packet();
   assert.equal(answer.sequenceId, 2);
@@ -274,9 +266,7 @@ test('a login of exactly 32 bytes of fixed fields is no SSLRequest without the f
 
 test('what the client pipelines behind its login, and the server behind its OK, reaches the other side', async (t) => {
   const scenario = await startScenario(t);
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, login());
   await server.packet();
   client.send(0, '\x0e');

@@ -26,9 +26,7 @@ async function startRelay(t: TestContext, tls: { client: boolean; server: boolea
     client: tls.client ? { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key } : {},
     server: tls.server ? { sslMode: 'VERIFY_CA', sslCa: serverTls.ca } : {},
   });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   let clientSequence = 1;
   if (tls.client) {
     client.send(clientSequence++, sslRequest());

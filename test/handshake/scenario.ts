@@ -10,6 +10,7 @@ import type {
 import type { ProxyError } from '../../src/errors.js';
 import type { CloseReason, ConnectionRecord, Observer } from '../../src/observe/events.js';
 import { type RunningProxy, startProxy } from '../../src/proxy/proxy.js';
+import { greeting } from '../support/packets.js';
 import { ScriptedPeer, ScriptedServer } from '../support/scripted-peer.js';
 
 export interface Observed {
@@ -30,6 +31,8 @@ export interface Scenario {
   connectClient(): Promise<ScriptedPeer>;
   /** A new client together with the proxy's connection to the server that it causes. */
   connectBoth(): Promise<{ client: ScriptedPeer; server: ScriptedPeer }>;
+  /** The same, and the greeting has arrived at the client. */
+  connectGreeted(): Promise<{ client: ScriptedPeer; server: ScriptedPeer }>;
   /** Resolves when the proxy has let go of every connection. */
   quiet(): Promise<void>;
 }
@@ -87,15 +90,22 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     clients.push(client);
     return client;
   };
+  const connectBoth = async () => {
+    const accepted = server.connection();
+    return { client: await connectClient(), server: await accepted };
+  };
   return {
     proxy,
     server,
     offersTls: route.client.sslMode === 'PREFERRED' || route.client.sslMode === 'REQUIRED',
     observed,
     connectClient,
-    connectBoth: async () => {
-      const accepted = server.connection();
-      return { client: await connectClient(), server: await accepted };
+    connectBoth,
+    connectGreeted: async () => {
+      const both = await connectBoth();
+      both.server.send(0, greeting());
+      await both.client.packet();
+      return both;
     },
     quiet: async () => {
       while (proxy.connections() > 0) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -271,9 +271,7 @@ test('the ERR that a server sends in place of its greeting goes through as it is
 
 test('an endless dialogue ends', async (t) => {
   const scenario = await startScenario(t);
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, login());
   await server.packet();
   let sequenceId = 2;
@@ -294,9 +292,7 @@ test('an endless dialogue ends', async (t) => {
 
 test('MariaDB Connector/C shows no error with a number of 2000-2999: it gets 1105 with the same text', async (t) => {
   const scenario = await startScenario(t, { server: verifying });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   const attributes = Buffer.from('\x0c_client_name\x0alibmariadb', 'latin1');
   const flags = CLIENT_FLAGS | FLAGS.connectAttributes;
   client.send(1, Buffer.concat([login({ flags }), Buffer.from([attributes.length]), attributes]));
@@ -347,9 +343,7 @@ test('of several servers the first that speaks is used', async (t) => {
 for (const how of ['finish', 'reset'] as const) {
   test(`a server that goes away (${how}) while the client has not logged in yet: told at once`, async (t) => {
     const scenario = await startScenario(t, { server: verifying });
-    const { client, server } = await scenario.connectBoth();
-    server.send(0, greeting());
-    await client.packet();
+    const { client, server } = await scenario.connectGreeted();
     server[how]();
     await new Promise((resolve) => setTimeout(resolve, 20));
     client.send(1, login());
@@ -361,9 +355,7 @@ for (const how of ['finish', 'reset'] as const) {
 
 test('passwords: a dialogue that would send one over unequal legs is refused before it does', async (t) => {
   const scenario = await startScenario(t, { server: verifying });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, login({ plugin: 'caching_sha2_password', auth: Buffer.alloc(32, 0xaa) }));
   await server.packet();
   await server.startTlsAsServer(contextFor({}));
@@ -396,9 +388,7 @@ for (const [name, plugin, question] of leadingQuestions) {
     const scenario = await startScenario(t, {
       client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
     });
-    const { client, server } = await scenario.connectBoth();
-    server.send(0, greeting());
-    await client.packet();
+    const { client, server } = await scenario.connectGreeted();
     client.send(1, sslRequest());
     await client.startTlsAsClient();
     const auth = Buffer.alloc(plugin === 'caching_sha2_password' ? 32 : 20, 0xaa);
@@ -414,9 +404,7 @@ test('TLS client, plaintext server leg: a password in the answer to sha256_passw
   const scenario = await startScenario(t, {
     client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
   });
-  const { client, server } = await scenario.connectBoth();
-  server.send(0, greeting());
-  await client.packet();
+  const { client, server } = await scenario.connectGreeted();
   client.send(1, sslRequest());
   await client.startTlsAsClient();
   client.send(2, login());
