@@ -15,7 +15,8 @@ export type Abandon = (target: Target, index: number) => Promise<void>;
 
 /** Every second connection ends with a reset, as those of port scanners do. */
 function leave(socket: Socket, index: number): void {
-  if (index % 2 === 0) socket.end();
+  // The end of the other side comes behind what it has sent.
+  if (index % 2 === 0) socket.resume().end();
   else socket.resetAndDestroy();
 }
 
@@ -83,6 +84,14 @@ export const waysToLeaveLate: Readonly<Record<string, Abandon>> = {
     const socket = await openAndReadGreeting(target);
     socket.write(Buffer.concat([frame(1, sslRequest()), hello]));
     await Promise.race([once(socket, 'data'), closed(socket)]);
+    leave(socket, index);
+    await closed(socket);
+  },
+  'after the TLS handshake': async (target, index) => {
+    const socket = await openAndReadGreeting(target);
+    socket.write(frame(1, sslRequest()));
+    const secured = connectTls({ socket: socket.pause(), rejectUnauthorized: false }).on('error', () => {});
+    await once(secured, 'secureConnect');
     leave(socket, index);
     await closed(socket);
   },

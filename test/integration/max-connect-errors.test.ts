@@ -1,8 +1,10 @@
 /** Port scans, health checks and broken clients of the proxy must not make a server block the proxy's host. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { createConnection } from 'mysql2/promise';
+import type { ProxyOptions } from '../../src/index.js';
 import { makeCertificates } from '../support/certificates.js';
 import { makeTemporaryFolder } from '../support/clean-up.js';
 import { serverKinds } from '../support/downloads.js';
@@ -10,7 +12,6 @@ import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { type RealServer, startServer } from '../support/servers.js';
 import { inParallel, waysToLeaveEarly, waysToLeaveLate } from './abandoned-connections.js';
 import { type Account, createAccount } from './accounts.js';
-import { warmUp } from './matrix-clients.js';
 import {
   connectFromOtherLoopback,
   countedErrors,
@@ -33,6 +34,7 @@ interface Setup {
   readonly server: RealServer;
   readonly detour: Detour;
   readonly account: Account;
+  readonly options: Readonly<Record<(typeof legs)[number], ProxyOptions>>;
   readonly proxies: Readonly<Record<(typeof legs)[number], ProxyUnderTest>>;
 }
 
@@ -40,7 +42,9 @@ for (const kind of serverKinds) {
   describe(nameOf[kind], () => {
     let setup: Setup | Unavailable;
     before(async () => {
-      const server = await startServer(kind, { ...strictServer, tls: certificates.serverTls });
+      const secureOnly = kind === 'mysql56' ? [] : ['--require-secure-transport=ON'];
+      const extraArgs = [...strictServer.extraArgs, ...secureOnly];
+      const server = await startServer(kind, { ...strictServer, tls: certificates.serverTls, extraArgs });
       setup = isUnavailable(server) ? server : await prepare(server);
     });
     after(async () => {
@@ -73,38 +77,58 @@ for (const kind of serverKinds) {
         test(`${leg}: lets the proxy in after ${connectionsPerWay} clients that left ${name}`, async (t) => {
           const ready = orSkip(t, setup);
           if (ready === undefined) return;
-          const { server, account } = ready;
+          await forgetErrors(ready.server);
           const proxy = ready.proxies[leg];
-          await forgetErrors(server);
           await inParallel(connectionsPerWay, (index) => way(proxy, index));
-          await proxy.quiet();
-          await whenNoLoginIsPending(server);
-          assert.equal(await countedErrors(server), 0);
-          const connection = await createConnection({ host: proxy.host, port: proxy.port, ...account });
-          const [[row]] = (await connection.query('SELECT 40 + 2 AS sum')) as unknown as [[{ sum: number }]];
-          await connection.end();
-          assert.equal(row.sum, 42);
+          await assertLetsIn(ready, proxy);
         });
       }
+
+      test(`${leg}: lets the proxy in after ${connectionsPerWay} clients that said nothing in time`, async (t) => {
+        const ready = orSkip(t, setup);
+        if (ready === undefined) return;
+        await forgetErrors(ready.server);
+        const impatient = await startProxyUnderTest({ ...ready.options[leg], handshakeTimeout: '500ms' });
+        t.after(() => impatient.close());
+        const silent = Array.from({ length: connectionsPerWay }, () =>
+          connect(impatient.port, impatient.host),
+        );
+        await Promise.all(silent.map((socket) => once(socket.resume(), 'close')));
+        await impatient.quiet();
+        assert.deepEqual(new Set(impatient.failures.map(({ code }) => code)), new Set(['client_timeout']));
+        await assertLetsIn(ready, ready.proxies[leg]);
+      });
     }
   });
+}
+
+async function assertLetsIn({ server, account }: Setup, proxy: ProxyUnderTest): Promise<void> {
+  await proxy.quiet();
+  await whenNoLoginIsPending(server);
+  assert.equal(await countedErrors(server), 0);
+  // mysql2 can not speak TLS with 5.6; through PASSTHROUGH it has to speak it with the others.
+  const ssl = server.kind === 'mysql56' ? {} : { ssl: { ca: certificates.ca.certificate } };
+  const connection = await createConnection({ host: proxy.host, port: proxy.port, ...account, ...ssl });
+  const [rows] = await connection.query('SELECT 40 + 2 AS sum');
+  await connection.end();
+  assert.deepEqual(rows, [{ sum: 42 }]);
 }
 
 async function prepare(server: RealServer): Promise<Setup> {
   const detour = await detourTo(server);
   const account = await createAccount(server, 'app');
-  if (server.kind === 'mysql9') await warmUp(server, account, certificates);
-  const target = { kind: server.kind, host: detour.host, port: detour.port };
-  const proxies = {
-    TLS: await startProxyUnderTest({
-      ...overTls(target, certificates),
+  const { host, port } = detour;
+  const options = {
+    TLS: {
+      ...overTls({ kind: server.kind, host, port }, certificates),
       clientSslCert: certificates.server.certificateFile,
       clientSslKey: certificates.server.keyFile,
-    }),
-    PASSTHROUGH: await startProxyUnderTest({
-      server: `${detour.host}:${detour.port}`,
-      clientSslMode: 'PASSTHROUGH',
-    }),
+    },
+    PASSTHROUGH: { server: `${host}:${port}`, clientSslMode: 'PASSTHROUGH' },
+  } as const;
+  const proxies = {
+    TLS: await startProxyUnderTest(options.TLS),
+    PASSTHROUGH: await startProxyUnderTest(options.PASSTHROUGH),
   };
-  return { server, detour, account, proxies };
+  return { server, detour, account, options, proxies };
 }

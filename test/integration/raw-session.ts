@@ -1,21 +1,34 @@
-/** A bare plaintext connection, for tests that must decide themselves when bytes are read. Shares no code with the proxy. */
+/** A bare connection, for tests that must decide themselves when bytes are read. Shares no code with the proxy. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { FLAGS, login } from '../support/packets.js';
+import { connect as connectTls } from 'node:tls';
+import { FLAGS, login, sslRequest } from '../support/packets.js';
 import { frame } from '../support/scripted-peer.js';
 import type { Account } from './accounts.js';
 
-/** Logged in with mysql_native_password. Nothing is read unless someone asks for it. */
+/**
+ * Logged in with mysql_native_password, over TLS if there is a `ca`, the text of a certificate. Nothing is read unless
+ * someone asks for it.
+ */
 export async function openRawSession(
   target: { host: string; port: number },
   { user, password }: Account,
+  { ca }: { ca?: string } = {},
 ): Promise<Socket> {
-  const socket = connect({ host: target.host, port: target.port, noDelay: true });
+  let socket = connect({ host: target.host, port: target.port, noDelay: true });
   socket.on('error', () => {});
   const greeting = await readPacket(socket);
   const flags = FLAGS.mysql | FLAGS.protocol41 | FLAGS.secureConnection | FLAGS.pluginAuth;
-  socket.write(frame(1, login({ flags, user, auth: nativeScramble(password, nonceOf(greeting)) })));
+  const auth = nativeScramble(password, nonceOf(greeting));
+  if (ca === undefined) {
+    socket.write(frame(1, login({ flags, user, auth })));
+  } else {
+    socket.write(frame(1, sslRequest(flags | FLAGS.ssl)));
+    socket = connectTls({ socket, ca });
+    await once(socket, 'secureConnect');
+    socket.write(frame(2, login({ flags: flags | FLAGS.ssl, user, auth })));
+  }
   const answer = await readPacket(socket);
   if (answer[0] !== 0) throw new Error(`the login was not accepted: ${answer.subarray(3).toString()}`);
   return socket;

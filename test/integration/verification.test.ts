@@ -129,6 +129,7 @@ interface Setup {
   readonly files: { ca: string; cert: string; key: string };
   readonly detour: Detour;
   readonly account: Account;
+  shown: keyof ServerIdentities;
 }
 
 for (const kind of ['mysql9', 'mariadb'] as const) {
@@ -160,7 +161,7 @@ for (const kind of ['mysql9', 'mariadb'] as const) {
     test('REQUIRED accepts any certificate', async (t) => {
       const ready = orSkip(t, setup);
       if (ready === undefined) return;
-      for (const shows of ['good', 'otherName', 'selfSigned', 'revoked', 'expired'] as const) {
+      for (const shows of ['good', 'otherName', 'selfSigned', 'revoked'] as const) {
         await show(ready, shows);
         await assertLetsIn(ready, { serverSslMode: 'REQUIRED' });
       }
@@ -181,7 +182,7 @@ for (const kind of ['mysql9', 'mariadb'] as const) {
       await login(proxy, ready.account);
     });
 
-    test('a client certificate of the proxy that the server does not trust', async (t) => {
+    test('a client certificate that the server does not trust is named as the cause', async (t) => {
       const ready = orSkip(t, setup);
       if (ready === undefined) return;
       await show(ready, 'good');
@@ -203,10 +204,12 @@ for (const kind of ['mysql9', 'mariadb'] as const) {
 }
 
 /** Makes the server show a certificate, and forget what it has against the proxy's host. */
-async function show({ server, files }: Setup, which: keyof ServerIdentities): Promise<void> {
-  const needsTime = which === 'expired' && server.kind === 'mysql9';
-  if (needsTime) await installAndLetExpire(server, files, certificates.ca);
-  else await installIdentity(server, files, identities[which]);
+async function show(setup: Setup, which: keyof ServerIdentities): Promise<void> {
+  const { server, files } = setup;
+  const takesTime = which === 'expired' && server.kind === 'mysql9';
+  if (!takesTime) await installIdentity(server, files, identities[which]);
+  else if (setup.shown !== which) await installAndLetExpire(server, files, certificates.ca);
+  setup.shown = which;
   await forgetErrors(server);
 }
 
@@ -262,5 +265,5 @@ async function prepare(kind: 'mysql9' | 'mariadb'): Promise<Setup | Unavailable>
   if (isUnavailable(server)) return server;
   const account = await createAccount(server, 'app');
   if (kind === 'mysql9') await warmUp(server, account, certificates);
-  return { server, files, detour: await detourTo(server), account };
+  return { server, files, detour: await detourTo(server), account, shown: 'good' };
 }

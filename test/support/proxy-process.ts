@@ -54,7 +54,7 @@ export async function startProxyProcess(options: ProxyOptions): Promise<ProxyPro
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, 'exit');
-      child.disconnect();
+      if (child.connected) child.disconnect();
       await exit;
     },
   };
