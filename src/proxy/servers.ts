@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { type Address, formatAddress } from '../config/model.js';
 import { ProxyError, toProxyError } from '../errors.js';
+import { leaveServer } from './leave-server.js';
 import { ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
 
@@ -56,19 +57,51 @@ async function openOne(address: Address, connectTimeout: number, signal: AbortSi
   try {
     await connected(socket, name, either);
     const port = new PacketPort(socket, { leg: 'server', peer: name });
-    const { payload } = await port.read(either);
-    return {
-      port,
-      address,
-      name,
-      firstPacket: payload,
-      stage: 'greeted',
-      isTls: false,
-      sslRequest: undefined,
+    const greeted = async (until: AbortSignal): Promise<ServerLeg> => {
+      const { payload: firstPacket } = await port.read(until);
+      return { port, address, name, firstPacket, stage: 'greeted', isTls: false, sslRequest: undefined };
     };
+    try {
+      return await greeted(either);
+    } catch (error) {
+      if (isShutdown(error)) socket.destroy();
+      else void leaveLate(port, greeted);
+      throw error;
+    }
   } catch (error) {
-    socket.destroy();
+    if (socket.connecting) socket.destroy();
     throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function isShutdown(reason: unknown): boolean {
+  return reason instanceof ProxyError && reason.code === 'proxy_shutdown';
+}
+
+/** An overloaded server greets after that many milliseconds at the latest; its own connect_timeout is 10 s. */
+const LATE_GREETING_MS = 10_000;
+
+/**
+ * A server that has accepted and is late with its greeting would count the connection as broken as soon as it gets to
+ * it, and an overloaded one would so block the proxy for good: wait for it, and leave it in good order.
+ */
+async function leaveLate(
+  port: PacketPort,
+  greeted: (until: AbortSignal) => Promise<ServerLeg>,
+): Promise<void> {
+  const patience = new AbortController();
+  const timer = setTimeout(
+    () => patience.abort(new Error('the server did not greet')),
+    LATE_GREETING_MS,
+  ).unref();
+  // No reason for a program to go on.
+  port.socket.unref();
+  try {
+    await leaveServer(await greeted(patience.signal), patience.signal);
+  } catch {
+    port.release().destroy();
   } finally {
     clearTimeout(timer);
   }

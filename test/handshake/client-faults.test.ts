@@ -258,6 +258,17 @@ test('a client that leaves before the server has sent its greeting', async (t) =
   assert.equal(scenario.observed[0]?.closed, 'client_gone');
 });
 
+test('a server that greets too late is left in good order all the same', async (t) => {
+  const scenario = await startScenario(t, { process: { connectTimeout: 100 } });
+  const { client, server } = await scenario.connectBoth();
+  assert.match(readErr((await client.packet()).payload).text, /sent no greeting within 0\.1 s/);
+  client.close();
+  await scenario.quiet();
+  assert.equal(scenario.observed[0]?.closed, 'server_timeout');
+  server.send(0, greeting());
+  await expectAbandonedLogin(server);
+});
+
 test('a client that leaves in the middle of the authentication: the server gets a wrong answer, not a broken line', async (t) => {
   const scenario = await startScenario(t);
   const { client, server } = await scenario.connectGreeted();
