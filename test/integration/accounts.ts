@@ -1,5 +1,7 @@
 /** Accounts on real servers, with passwords that no other run has. */
 import { randomBytes } from 'node:crypto';
+import { createConnection } from 'mysql2/promise';
+import type { TestCertificates } from '../support/certificates.js';
 import type { RealServer } from '../support/servers.js';
 
 export type Requirement = 'NONE' | 'SSL' | 'X509';
@@ -25,4 +27,20 @@ export async function createAccount(
     await server.sql(`GRANT ${grant} TO '${user}'@'%'`);
   }
   return { user, password };
+}
+
+/** Puts the password into the server's cache, as a client without TLS can not. */
+export async function warmUp(
+  server: RealServer,
+  account: Account,
+  certificates: TestCertificates,
+): Promise<void> {
+  const { host, port } = server;
+  const ssl = {
+    ca: certificates.ca.certificate,
+    cert: certificates.client.certificate,
+    key: certificates.client.key,
+  };
+  const connection = await createConnection({ host, port, ...account, ssl });
+  await connection.end();
 }

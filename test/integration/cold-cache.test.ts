@@ -8,8 +8,7 @@ import { makeTemporaryFolder } from '../support/clean-up.js';
 import { mysqlCli } from '../support/clients.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { type RealServer, startMysql9 } from '../support/servers.js';
-import { type Account, createAccount } from './accounts.js';
-import { warmUp } from './matrix-clients.js';
+import { type Account, createAccount, warmUp } from './accounts.js';
 import { type ProxyUnderTest, startProxyUnderTest } from './proxy-under-test.js';
 import { orSkip, overTls, stopServer } from './real-server.js';
 

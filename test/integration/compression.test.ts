@@ -9,8 +9,7 @@ import { type ClientOptions, mariadbCli, mysqlCli } from '../support/clients.js'
 import type { ServerKind } from '../support/downloads.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { type RealServer, startServer } from '../support/servers.js';
-import { type Account, createAccount } from './accounts.js';
-import { warmUp } from './matrix-clients.js';
+import { type Account, createAccount, warmUp } from './accounts.js';
 import { type ProxyUnderTest, startProxyUnderTest } from './proxy-under-test.js';
 import { nameOf, orSkip, overTls, stopServer } from './real-server.js';
 

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { SavedIdentity, TestCertificates } from '../support/certificates.js';
 import { mariadbCli } from '../support/clients.js';
-import { isUnavailable } from '../support/programs.js';
+import { isUnavailable, type Unavailable } from '../support/programs.js';
 import type { RealServer } from '../support/servers.js';
 import type { Account } from './accounts.js';
 import type { ProxyUnderTest } from './proxy-under-test.js';
@@ -37,7 +37,7 @@ interface Task {
 export function queryWith(
   client: (typeof testClients)[number],
   task: Task,
-): Promise<Answer | { refusal: Refusal }> {
+): Promise<Answer | { refusal: Refusal } | Unavailable> {
   return client === 'mysql2' ? queryWithMysql2(task) : queryWithMariadbCli(task);
 }
 
@@ -86,14 +86,14 @@ async function queryWithMariadbCli({
   account,
   clientLeg,
   ca,
-}: Task): Promise<Answer | { refusal: Refusal }> {
+}: Task): Promise<Answer | { refusal: Refusal } | Unavailable> {
   const { host, port } = proxy;
   const tls = clientLeg === 'TLS' ? { ca: ca.certificateFile, checkName: true } : 'off';
   // `status` tells the client's own view; the server's is in the rows of the statements.
   const script = `${statements.join(';\n')};\nstatus`;
   const extraArgs = ['--default-character-set=utf8mb4'];
   const result = await mariadbCli({ host, port, ...account, tls, extraArgs }, script);
-  if (isUnavailable(result)) throw new Error(result.unavailable);
+  if (isUnavailable(result)) return result;
   if (result.code !== 0) return { refusal: parseRefusal(result.stderr) };
   const lines = result.stdout.split('\n');
   const after = (header: string) => lines[lines.indexOf(header) + 1];
@@ -128,22 +128,6 @@ function refusalOf(error: Error & Partial<{ errno: number; sqlState: string; sql
 } {
   const { errno = 0, sqlState = '', sqlMessage } = error;
   return { refusal: { errno, sqlState, message: sqlMessage ?? error.message } };
-}
-
-/** Puts the password into the server's cache, as a client without TLS can not. */
-export async function warmUp(
-  server: RealServer,
-  account: Account,
-  certificates: TestCertificates,
-): Promise<void> {
-  const { host, port } = server;
-  const ssl = {
-    ca: certificates.ca.certificate,
-    cert: certificates.client.certificate,
-    key: certificates.client.key,
-  };
-  const connection = await createConnection({ host, port, ...account, ssl });
-  await connection.end();
 }
 
 /** The server's own words, without a proxy, for a login that lacks the client certificate. */

@@ -87,15 +87,7 @@ for (const kind of serverKinds) {
       test(`${leg}: lets the proxy in after ${connectionsPerWay} clients that said nothing in time`, async (t) => {
         const ready = orSkip(t, setup);
         if (ready === undefined) return;
-        await forgetErrors(ready.server);
-        const impatient = await startProxyUnderTest({ ...ready.options[leg], handshakeTimeout: '500ms' });
-        t.after(() => impatient.close());
-        const silent = Array.from({ length: connectionsPerWay }, () =>
-          connect(impatient.port, impatient.host),
-        );
-        await Promise.all(silent.map((socket) => once(socket.resume(), 'close')));
-        await impatient.quiet();
-        assert.deepEqual(new Set(impatient.failures.map(({ code }) => code)), new Set(['client_timeout']));
+        await letClientsTimeOut(ready, leg);
         await assertLetsIn(ready, ready.proxies[leg]);
       });
     }
@@ -112,6 +104,23 @@ async function assertLetsIn({ server, account }: Setup, proxy: ProxyUnderTest): 
   const [rows] = await connection.query('SELECT 40 + 2 AS sum');
   await connection.end();
   assert.deepEqual(rows, [{ sum: 42 }]);
+}
+
+async function letClientsTimeOut(setup: Setup, leg: (typeof legs)[number]): Promise<void> {
+  for (let handshakeTimeout = 0.5; ; handshakeTimeout *= 2) {
+    await forgetErrors(setup.server);
+    const impatient = await startProxyUnderTest({ ...setup.options[leg], handshakeTimeout });
+    const { host, port } = impatient;
+    const silent = Array.from({ length: connectionsPerWay }, () => connect(port, host).resume());
+    await Promise.all(silent.map((socket) => once(socket, 'close')));
+    await impatient.quiet();
+    await impatient.close();
+    const codes = new Set(impatient.failures.map(({ code }) => code));
+    // On a busy machine the server may be too late with its greeting, which is not what this is about.
+    if (codes.has('server_timeout')) continue;
+    assert.deepEqual(codes, new Set(['client_timeout']));
+    return;
+  }
 }
 
 async function prepare(server: RealServer): Promise<Setup> {

@@ -9,7 +9,7 @@ import { issueCertificate, makeCertificates, saveIdentity } from '../support/cer
 import { makeTemporaryFolder } from '../support/clean-up.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { type RealServer, startServer } from '../support/servers.js';
-import { type Account, createAccount } from './accounts.js';
+import { type Account, createAccount, warmUp } from './accounts.js';
 import {
   installAndLetExpire,
   installIdentity,
@@ -17,7 +17,6 @@ import {
   makeServerIdentities,
   type ServerIdentities,
 } from './bad-certificates.js';
-import { warmUp } from './matrix-clients.js';
 import {
   countedErrors,
   type Detour,
