@@ -185,7 +185,6 @@ async function secureServer(server: ServerLeg, sslRequest: Buffer, context: Hand
     connectTls(raw, route.serverTls, host, server.name, deadline),
   );
   server.port = new PacketPort(upgraded.socket, { leg: 'server', peer: server.name, nextSequenceId });
-  server.isTls = true;
   server.stage = 'upgraded';
   record.serverTls = upgraded.description;
   if (upgraded.rejection !== undefined) {

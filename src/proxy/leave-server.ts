@@ -7,10 +7,12 @@
 import { randomBytes } from 'node:crypto';
 import { isFastAuthSuccess } from '../auth/password-exposure.js';
 import { CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION } from '../wire/capabilities.js';
+import { encodePacket } from '../wire/framing.js';
 import { decodeGreeting, type Greeting } from '../wire/greeting.js';
 import { encodeLogin41, encodeLoginHead } from '../wire/login.js';
 import { decodeAuthReply } from '../wire/replies.js';
 import type { ServerLeg } from './legs.js';
+import { timeLimit } from './time-limit.js';
 
 /** How long the refusal may take, in milliseconds. */
 const PATIENCE_MS = 2_000;
@@ -26,9 +28,7 @@ const COM_QUIT = Buffer.from([0x01]);
 /** Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. */
 export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<void> {
   const { port } = server;
-  // Not AbortSignal.timeout: Node 20 lets the garbage collector take one that only AbortSignal.any refers to.
-  const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(new Error('the server did not refuse in time')), PATIENCE_MS);
+  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not refuse in time'));
   try {
     if (server.stage === 'greeted' || server.stage === 'upgraded') {
       port.write(loginToBeRefused(server));
@@ -39,12 +39,12 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
       server.stage = 'login-sent';
     }
     if (server.stage === 'login-sent') {
-      await awaitRefusal(server, AbortSignal.any([hurry, patience.signal]));
+      await awaitRefusal(server, AbortSignal.any([hurry, limit.signal]));
     }
   } catch {
     // The server is gone, does not answer, or is none of MySQL 4.1 or newer: nothing can be spared it.
   } finally {
-    clearTimeout(timer);
+    limit.clear();
     port.release().destroy();
   }
 }
@@ -56,7 +56,7 @@ async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<v
     if (reply.kind === 'err') return;
     // An anonymous account without a password lets anyone in.
     if (reply.kind === 'ok') {
-      port.socket.end(Buffer.concat([Buffer.from([COM_QUIT.length, 0, 0, 0]), COM_QUIT]));
+      port.socket.end(encodePacket(0, COM_QUIT));
       return;
     }
     if (!isFastAuthSuccess('caching_sha2_password', reply)) port.write(wrongAnswer());

@@ -26,7 +26,6 @@ export interface ServerLeg {
   readonly firstPacket: Buffer;
   /** `login-sent`: the server's turn; `asking`: the client's. */
   stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'asking' | 'decided';
-  isTls: boolean;
   /** Payload of the SSLRequest that this server got: the login behind it must begin with the same bytes. */
   sslRequest: Buffer | undefined;
 }

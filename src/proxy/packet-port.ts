@@ -13,6 +13,7 @@ import {
   HEADER_LENGTH,
   MAX_HANDSHAKE_PAYLOAD_LENGTH,
   type Packet,
+  type PacketHeader,
 } from '../wire/framing.js';
 
 interface PendingRead {
@@ -31,7 +32,7 @@ export class PacketPort {
   readonly #onGone: ((reason: ProxyError) => void) | undefined;
   #nextSequenceId: number;
   /** The header of a packet whose payload has not arrived. */
-  #header: { payloadLength: number; sequenceId: number } | undefined;
+  #header: PacketHeader | undefined;
   #pendingRead: PendingRead | undefined;
   /** The peer is gone: what is left is delivered, later reads are refused. */
   #failure: ProxyError | undefined;
@@ -177,7 +178,7 @@ export class PacketPort {
     return { sequenceId, payload };
   }
 
-  #takeHeader(): { payloadLength: number; sequenceId: number } | undefined {
+  #takeHeader(): PacketHeader | undefined {
     const bytes = this.#take(HEADER_LENGTH);
     if (bytes === undefined) return undefined;
     const header = decodeHeader(bytes);
@@ -186,13 +187,7 @@ export class PacketPort {
     return header;
   }
 
-  #refusalOf({
-    payloadLength,
-    sequenceId,
-  }: {
-    payloadLength: number;
-    sequenceId: number;
-  }): ProxyError | undefined {
+  #refusalOf({ payloadLength, sequenceId }: PacketHeader): ProxyError | undefined {
     if (payloadLength > MAX_HANDSHAKE_PAYLOAD_LENGTH) {
       const what = `a packet of ${payloadLength} bytes before the login was over`;
       return this.#leg === 'client'

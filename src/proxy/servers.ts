@@ -5,6 +5,7 @@ import { ProxyError, toProxyError } from '../errors.js';
 import { leaveServer } from './leave-server.js';
 import { ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
+import { timeLimit } from './time-limit.js';
 
 /**
  * Connects and waits for the server's first packet, each server for at most `connectTimeout` milliseconds. Rejects with
@@ -35,18 +36,15 @@ export async function openServer(
 async function openOne(address: Address, connectTimeout: number, signal: AbortSignal): Promise<ServerLeg> {
   const name = formatAddress(address);
   const seconds = connectTimeout / 1000;
-  const timeout = new AbortController();
-  const timer = setTimeout(() => {
-    timeout.abort(
-      socket.connecting
-        ? new ProxyError('server_unreachable', `${name} did not accept the connection within ${seconds} s`)
-        : new ProxyError(
-            'server_timeout',
-            `${name} accepted the connection and sent no greeting within ${seconds} s`,
-          ),
-    );
-  }, connectTimeout);
-  const either = AbortSignal.any([signal, timeout.signal]);
+  const limit = timeLimit(connectTimeout, () =>
+    socket.connecting
+      ? new ProxyError('server_unreachable', `${name} did not accept the connection within ${seconds} s`)
+      : new ProxyError(
+          'server_timeout',
+          `${name} accepted the connection and sent no greeting within ${seconds} s`,
+        ),
+  );
+  const either = AbortSignal.any([signal, limit.signal]);
   const socket = connect({
     ...(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
     // The server may close its side first, and what is on the way to it must still arrive.
@@ -59,7 +57,7 @@ async function openOne(address: Address, connectTimeout: number, signal: AbortSi
     const port = new PacketPort(socket, { leg: 'server', peer: name });
     const greeted = async (until: AbortSignal): Promise<ServerLeg> => {
       const { payload: firstPacket } = await port.read(until);
-      return { port, address, name, firstPacket, stage: 'greeted', isTls: false, sslRequest: undefined };
+      return { port, address, name, firstPacket, stage: 'greeted', sslRequest: undefined };
     };
     try {
       return await greeted(either);
@@ -72,7 +70,7 @@ async function openOne(address: Address, connectTimeout: number, signal: AbortSi
     if (socket.connecting) socket.destroy();
     throw error;
   } finally {
-    clearTimeout(timer);
+    limit.clear();
   }
 }
 
@@ -91,19 +89,15 @@ async function leaveLate(
   port: PacketPort,
   greeted: (until: AbortSignal) => Promise<ServerLeg>,
 ): Promise<void> {
-  const patience = new AbortController();
-  const timer = setTimeout(
-    () => patience.abort(new Error('the server did not greet')),
-    LATE_GREETING_MS,
-  ).unref();
+  const limit = timeLimit(LATE_GREETING_MS, () => new Error('the server did not greet'));
   // No reason for a program to go on.
   port.socket.unref();
   try {
-    await leaveServer(await greeted(patience.signal), patience.signal);
+    await leaveServer(await greeted(limit.signal), limit.signal);
   } catch {
     port.release().destroy();
   } finally {
-    clearTimeout(timer);
+    limit.clear();
   }
 }
 

@@ -14,6 +14,13 @@ export const MAX_PAYLOAD_LENGTH = 0xffffff;
  */
 export const MAX_HANDSHAKE_PAYLOAD_LENGTH = 1024 * 1024;
 
+export interface PacketHeader {
+  /** Bytes. */
+  readonly payloadLength: number;
+  /** 0-255. */
+  readonly sequenceId: number;
+}
+
 export interface Packet {
   /** 0-255. */
   readonly sequenceId: number;
@@ -31,6 +38,6 @@ export function encodePacket(sequenceId: number, payload: Buffer): Buffer {
   return packet;
 }
 
-export function decodeHeader(header: Buffer): { payloadLength: number; sequenceId: number } {
+export function decodeHeader(header: Buffer): PacketHeader {
   return { payloadLength: header.readUIntLE(0, 3), sequenceId: header.readUInt8(3) };
 }
