@@ -16,6 +16,8 @@ export interface ServerProgram {
   server: Program;
   /** `mysql` or `mariadb`; 5.6 comes without one. */
   client?: Program;
+  /** Where `client` looks for its authentication plugins; an installed one knows that by itself. */
+  clientPluginFolder?: string;
   /** Holds the SQL files that fill a new data folder. */
   shareFolder: string;
 }
@@ -54,7 +56,8 @@ export async function mysql9(): Promise<ServerProgram | Unavailable> {
   if (isUnavailable(unpacked)) return unpacked;
   const { folder } = unpacked;
   const shareFolder = path.join(folder, 'usr/share/mysql');
-  const pluginFolder = `--plugin-dir=${path.join(folder, 'usr/lib/mysql/plugin')}`;
+  const clientPluginFolder = path.join(folder, 'usr/lib/mysql/plugin');
+  const pluginFolder = `--plugin-dir=${clientPluginFolder}`;
   const charsetsFolder = `--character-sets-dir=${path.join(shareFolder, 'charsets')}`;
   const server = withArgs(
     unpackedProgram(folder, 'usr/sbin/mysqld'),
@@ -71,7 +74,7 @@ export async function mysql9(): Promise<ServerProgram | Unavailable> {
     charsetsFolder,
     pluginFolder,
   );
-  return withVersion({ kind: 'mysql9', server, client, shareFolder });
+  return withVersion({ kind: 'mysql9', server, client, clientPluginFolder, shareFolder });
 }
 
 /** MariaDB as this machine's own Debian release has it, or else the one that is installed. */
@@ -89,13 +92,14 @@ export async function mariadb(): Promise<ServerProgram | Unavailable> {
     charsetsFolder,
     `--plugin-dir=${path.join(folder, 'usr/lib/mysql/plugin')}`,
   );
+  const clientPluginFolder = path.join(folder, 'usr/lib/x86_64-linux-gnu/libmariadb3/plugin');
   const client = withArgs(
     unpackedProgram(folder, 'usr/bin/mariadb'),
     '--no-defaults',
     charsetsFolder,
-    `--plugin-dir=${path.join(folder, 'usr/lib/x86_64-linux-gnu/libmariadb3/plugin')}`,
+    `--plugin-dir=${clientPluginFolder}`,
   );
-  return withVersion({ kind: 'mariadb', server, client, shareFolder });
+  return withVersion({ kind: 'mariadb', server, client, clientPluginFolder, shareFolder });
 }
 
 async function installedMariadb(): Promise<ServerProgram | Unavailable | undefined> {

@@ -1,12 +1,20 @@
 /** Gets every server and client before the tests start, so that no test waits for a download. */
 
+import { php, pythonWithLibmysqlclient, pythonWithMariadb } from './client-programs.js';
 import { dataFolderTemplate } from './data-folders.js';
 import { serverKinds, serverProgram } from './downloads.js';
-import { isUnavailable } from './programs.js';
+import { isUnavailable, type Unavailable } from './programs.js';
 
 for (const kind of serverKinds) {
   const program = await serverProgram(kind);
   if (!isUnavailable(program)) await dataFolderTemplate(program);
+  say(kind, program);
+}
+say('PHP with mysqli', await php());
+say('PyMySQL and MySQLdb', await pythonWithMariadb());
+say('libmysqlclient', await pythonWithLibmysqlclient('with plugins'));
+
+function say(name: string, program: { version: string } | Unavailable): void {
   const outcome = isUnavailable(program) ? `not available: ${program.unavailable}` : program.version;
-  process.stderr.write(`    ${kind}: ${outcome}\n`);
+  process.stderr.write(`    ${name}: ${outcome}\n`);
 }
