@@ -35,8 +35,9 @@ export interface MysqlTlsProxy extends Omit<Service, 'reload'> {
 
 /**
  * Starts a proxy and resolves when it accepts connections. The options are those of the configuration file
- * (docs/configuration.md), in kebab-case or camelCase; nothing is read from the environment. The admin listener is
- * opened only when `adminListen` is given. Log options have no effect: the observer is told everything.
+ * (docs/configuration.md), in kebab-case or camelCase; nothing is read from the environment but the passwords for which
+ * the file in `credentials` names variables. Without `stateDirectory` the proxy's RSA key is kept in memory only. The
+ * admin listener is opened only when `adminListen` is given. Log options have no effect: the observer is told everything.
  *
  * Rejects with ConfigError, which holds all problems at once, or with an Error when an address can not be listened on.
  */

@@ -14,7 +14,7 @@ export function checkFiles(check: RouteCheck): void {
     const certificates = readCertificates(check, `${leg}-ssl-cert`, sslCert);
     const passphraseFile = leg === 'server' ? check.route.server.sslKeyPassphraseFile : undefined;
     const passphrase = readPassphrase(check, passphraseFile);
-    const key = readKey(check, leg, sslKey, passphrase);
+    const key = readKey(check, `${leg}-ssl-key`, sslKey, passphrase);
     const [certificate] = certificates;
     if (certificate === undefined) continue;
     checkValidity(check, `${leg}-ssl-cert`, certificate);
@@ -26,6 +26,7 @@ export function checkFiles(check: RouteCheck): void {
     }
   }
   checkCrl(check);
+  checkRsaKey(check);
 }
 
 /** The text of the file; undefined when it was not given, or can't be read, which is then reported. */
@@ -92,11 +93,10 @@ function readPassphrase(check: RouteCheck, path: string | undefined): string | u
 
 function readKey(
   check: RouteCheck,
-  leg: 'client' | 'server',
+  option: string,
   path: string | undefined,
-  passphrase: string | undefined,
+  passphrase?: string,
 ): KeyObject | undefined {
-  const option = `${leg}-ssl-key`;
   const text = readText(check, option, path);
   if (text === undefined) return undefined;
   const encrypted = /BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text);
@@ -105,12 +105,9 @@ function readKey(
     return undefined;
   };
   if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
-    const swapped = text.includes('BEGIN CERTIFICATE')
-      ? 'but a certificate; are certificate and key swapped?'
-      : '';
-    return problem(`"${path}" holds no private key in PEM form ${swapped}`.trimEnd());
+    return problem(`"${path}" holds no private key in PEM form ${whatInstead(text)}`.trimEnd());
   }
-  if (encrypted && leg === 'client') {
+  if (encrypted && option !== 'server-ssl-key') {
     return problem(`"${path}" is encrypted; decrypt it with: openssl pkey -in ENCRYPTED -out DECRYPTED`);
   }
   if (encrypted && passphrase === undefined) {
@@ -124,6 +121,11 @@ function readKey(
     if (!encrypted) return problem(`"${path}" is not a usable private key: ${reason(error)}`);
     return problem(`"${path}" can't be decrypted with the passphrase in --server-ssl-key-passphrase-file`);
   }
+}
+
+function whatInstead(text: string): string {
+  if (text.includes('BEGIN CERTIFICATE')) return 'but a certificate; are certificate and key swapped?';
+  return text.includes('PUBLIC KEY-----') ? 'but a public key; give the private key that belongs to it' : '';
 }
 
 function checkValidity({ warn }: RouteCheck, option: string, certificate: X509Certificate): void {
@@ -142,6 +144,28 @@ function checkCrl(check: RouteCheck): void {
     createSecureContext({ crl: text });
   } catch {
     check.problem('server-ssl-crl', `"${path}" holds no certificate revocation list in PEM form`);
+  }
+}
+
+/** Each login costs an operation with the private key, whose time grows with the cube of the length. */
+const LONGEST_RSA_KEY_BITS = 8192;
+/** What MySQL servers make themselves. */
+const SHORTEST_RSA_KEY_BITS = 2048;
+
+function checkRsaKey(check: RouteCheck): void {
+  const option = 'rsa-private-key';
+  const path = check.route.rsaPrivateKey;
+  const key = readKey(check, option, path);
+  if (key === undefined) return;
+  const make = `make one with: openssl genrsa -out KEY.pem ${SHORTEST_RSA_KEY_BITS}`;
+  if (key.asymmetricKeyType !== 'rsa') {
+    check.problem(option, `"${path}" is not an RSA key (${key.asymmetricKeyType}); ${make}`);
+    return;
+  }
+  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (bits < SHORTEST_RSA_KEY_BITS || bits > LONGEST_RSA_KEY_BITS) {
+    const range = `${SHORTEST_RSA_KEY_BITS} to ${LONGEST_RSA_KEY_BITS}`;
+    check.problem(option, `"${path}" has ${bits} bit; it must have ${range}, ${make}`);
   }
 }
 

@@ -1,5 +1,7 @@
 /** What must fit together over all routes, and the options of the process. */
-import { type Address, formatAddress, type ProxyConfig } from './model.js';
+import { serverInPlaintext } from './check-route.js';
+import { type Address, formatAddress, type ProxyConfig, type RouteConfig } from './model.js';
+import { whyNotWritable } from './state-directory.js';
 
 /** The default of `connect_timeout` in MySQL and MariaDB, after which a server drops an unfinished login. */
 const SERVER_CONNECT_TIMEOUT_MS = 10_000;
@@ -14,6 +16,8 @@ export interface ProcessCheck {
 export function checkProcess(check: ProcessCheck): void {
   checkListenAddresses(check);
   checkTimeouts(check);
+  checkCredentials(check);
+  checkStateDirectory(check);
 }
 
 function checkListenAddresses({ config, problem }: ProcessCheck): void {
@@ -56,4 +60,42 @@ function checkTimeouts({ config, given, warn }: ProcessCheck): void {
   if (connectTimeout > handshakeTimeout && given('connect-timeout')) {
     warn('connect-timeout', 'is longer than --handshake-timeout, which includes it and ends first');
   }
+}
+
+function checkCredentials({ config, warn }: ProcessCheck): void {
+  if (config.credentials === undefined) return;
+  const taken = config.routes.filter(({ client }) => client.sslMode !== 'PASSTHROUGH');
+  if (taken.length === 0 && config.routes.length > 0) {
+    warn(
+      'credentials',
+      'is not used, because with --client-ssl-mode PASSTHROUGH the proxy takes no part in any login',
+    );
+  }
+  for (const route of taken) {
+    const server = serverInPlaintext(route);
+    const isUsed = config.users.some((entry) => entry.route === undefined || entry.route === route.name);
+    if (server === undefined || !isUsed) continue;
+    warn(
+      'credentials',
+      `on the route ${route.name}, with --server-ssl-mode ${route.server.sslMode} to ${formatAddress(server)}, whoever ` +
+        'is on the way can pose as the server and get the passwords that the proxy logs in with; use VERIFY_IDENTITY',
+    );
+  }
+}
+
+function checkStateDirectory({ config, warn }: ProcessCheck): void {
+  if (config.stateDirectory === undefined || !config.routes.some(mayNeedOwnKey)) return;
+  const reason = whyNotWritable(config.stateDirectory);
+  if (reason === undefined) return;
+  warn(
+    'state-directory',
+    `${reason}: the proxy would have another RSA key after every restart, and clients that saved the public key are ` +
+      'then refused; make it writable, choose another directory, or give the key with --rsa-private-key',
+  );
+}
+
+/** Plaintext clients, and those on a socket file, encrypt their passwords with it. */
+function mayNeedOwnKey({ client, listen, rsaPrivateKey }: RouteConfig): boolean {
+  if (client.sslMode === 'PASSTHROUGH' || rsaPrivateKey !== undefined) return false;
+  return client.sslMode !== 'REQUIRED' || listen.some(({ kind }) => kind === 'unix');
 }

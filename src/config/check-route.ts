@@ -24,6 +24,7 @@ export function checkRoute(check: RouteCheck): void {
   checkPairs(check);
   checkClientLeg(check);
   checkServerLeg(check);
+  checkAuthentication(check);
   checkCiphers(check);
 }
 
@@ -72,6 +73,9 @@ const ownTlsOptions = [
   'server-tls-sni-servername',
 ];
 
+/** Options that say how the proxy takes part in the login. */
+const authenticationOptions = ['auth-bridge', 'allow-cleartext', 'rsa-private-key'];
+
 function checkPassthrough({ route, given, problem }: RouteCheck): void {
   if (route.client.sslMode !== 'PASSTHROUGH') return;
   for (const option of ownTlsOptions.filter(given)) {
@@ -79,6 +83,13 @@ function checkPassthrough({ route, given, problem }: RouteCheck): void {
       option,
       'has no meaning with --client-ssl-mode PASSTHROUGH, where client and server do TLS between themselves; ' +
         'remove it, or choose another --client-ssl-mode',
+    );
+  }
+  for (const option of authenticationOptions.filter(given)) {
+    problem(
+      option,
+      'has no meaning with --client-ssl-mode PASSTHROUGH, where the proxy takes no part in the login; remove it, or ' +
+        'choose another --client-ssl-mode',
     );
   }
   if (route.server.sslMode !== 'AS_CLIENT') {
@@ -172,6 +183,39 @@ function checkServerLeg({ route, given, warn }: RouteCheck): void {
   if (sslMode === 'DISABLED' && sslCert !== undefined && given('server-ssl-cert')) {
     warn('server-ssl-cert', 'is not used, because --server-ssl-mode is DISABLED');
   }
+}
+
+function checkAuthentication({ route, warn }: RouteCheck): void {
+  if (route.client.sslMode === 'PASSTHROUGH') return;
+  const server = serverInPlaintext(route);
+  if (route.authBridge !== 'off' && server !== undefined) {
+    warn(
+      'auth-bridge',
+      `with --server-ssl-mode ${route.server.sslMode} to ${formatAddress(server)}, whoever is on the way can pose as ` +
+        'the server and get the passwords that clients give to the proxy; use VERIFY_IDENTITY',
+    );
+  }
+  if (!route.allowCleartext) return;
+  const { listen, client } = route;
+  const clients = client.plaintextFrom.filter((network) => !isLoopbackNetwork(network));
+  const offersPlaintext = client.sslMode !== 'REQUIRED' && listen.some((one) => !isLoopbackAddress(one));
+  const ways = [
+    ...(offersPlaintext && clients.length > 0 ? [`from clients in ${clients.join(', ')}`] : []),
+    ...(server === undefined ? [] : [`to ${formatAddress(server)}`]),
+  ];
+  if (ways.length > 0) {
+    warn(
+      'allow-cleartext',
+      `passwords and tokens can cross the network in clear ${ways.join(' and ')}; demand TLS there, with ` +
+        '--client-ssl-mode REQUIRED and --server-ssl-mode VERIFY_IDENTITY, or remove this option',
+    );
+  }
+}
+
+/** A server on another machine to which the connection may be in plaintext, if there is one. */
+export function serverInPlaintext({ server, servers }: RouteConfig): Address | undefined {
+  if (!['DISABLED', 'PREFERRED', 'AS_CLIENT'].includes(server.sslMode)) return undefined;
+  return servers.find((address) => !isLoopbackAddress(address));
 }
 
 function checkCiphers({ route, problem }: RouteCheck): void {

@@ -1,9 +1,11 @@
 /** From flags, environment variables, a file or a program's object to the one configuration, or all that is wrong. */
+import { KeyObject } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { checkFiles } from './check-files.js';
 import { checkProcess } from './check-process.js';
 import { checkRoute } from './check-route.js';
 import { ConfigError, type ConfigProblem, defaultOrigin, type Origin } from './config-error.js';
+import { readCredentials } from './credentials-file.js';
 import {
   DEFAULT_ROUTE,
   environmentLayer,
@@ -14,7 +16,7 @@ import {
   routeOf,
   treeLayer,
 } from './layers.js';
-import type { Address, ProxyConfig, RouteConfig } from './model.js';
+import type { Address, ProxyConfig, RouteConfig, UserCredential } from './model.js';
 import { type OptionDefinition, readOption } from './option-definition.js';
 import { camelCase, environmentName, routeKey } from './option-names.js';
 import { options } from './option-table.js';
@@ -24,7 +26,10 @@ import { readConfigFile, readConfigObject } from './source-tree.js';
 export interface ConfigSources {
   /** Values of flags by name, without dashes; undefined counts as not given. */
   readonly flags?: Readonly<Record<string, unknown>>;
-  /** Only variables that begin with `MYSQL_TLS_PROXY_` are looked at. */
+  /**
+   * Looked at are variables that begin with `MYSQL_TLS_PROXY_`, those that the default of state-directory names, and
+   * those that the credentials file names.
+   */
   readonly env?: NodeJS.ProcessEnv;
   /** Path of the configuration file; takes precedence over the variable `MYSQL_TLS_PROXY_CONFIG`. */
   readonly file?: string;
@@ -71,11 +76,12 @@ export function loadConfig({
     if (reading.tree === undefined) throw new ConfigError(problems);
     layers.push(treeLayer(reading.tree, dirname(resolve(cwd, path)), report));
   }
-  return resolveLayers(layers, problems, terminal);
+  return resolveLayers(layers, problems, { terminal, env, passwordsEnv: env });
 }
 
 /**
- * Checks the configuration that a program gives.
+ * Checks the configuration that a program gives. From the environment comes nothing but the passwords for which the
+ * credentials file names variables.
  *
  * @param folder relative paths start here.
  * @throws ConfigError with all problems at once.
@@ -83,17 +89,29 @@ export function loadConfig({
 export function parseConfig(given: ProxyOptions, folder: string = process.cwd()): LoadedConfig {
   const problems: ConfigProblem[] = [];
   const layer = treeLayer(readConfigObject(given), folder, (problem) => void problems.push(problem));
-  return resolveLayers([layer], problems, false);
+  return resolveLayers([layer], problems, { terminal: false, env: {}, passwordsEnv: process.env });
+}
+
+interface Surroundings {
+  readonly terminal: boolean;
+  /** What defaults may depend on. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Where the credentials file finds its variables. */
+  readonly passwordsEnv: NodeJS.ProcessEnv;
 }
 
 /** @param layers the first has precedence. */
-function resolveLayers(layers: readonly Layer[], problems: ConfigProblem[], terminal: boolean): LoadedConfig {
+function resolveLayers(
+  layers: readonly Layer[],
+  problems: ConfigProblem[],
+  { terminal, env, passwordsEnv }: Surroundings,
+): LoadedConfig {
   const warnings: ConfigProblem[] = [];
   const origins = new Map<string, Origin>();
   const flat = layers.map((layer) => layer.flat);
-  const settings = resolveSettings('process', flat, { problems, terminal });
+  const settings = resolveSettings('process', flat, { problems, terminal, env });
   const routes = routesOf(layers, flat, problems).map(({ name, sources }) => {
-    const resolved = resolveSettings('route', sources, { problems, terminal, route: name });
+    const resolved = resolveSettings('route', sources, { problems, terminal, env, route: name });
     for (const [option, origin] of resolved.origins) origins.set(`${name}/${option}`, origin);
     const config = assembleRoute(name, resolved.values);
     const say = (list: ConfigProblem[]) => (option: string, message: string) =>
@@ -104,7 +122,16 @@ function resolveLayers(layers: readonly Layer[], problems: ConfigProblem[], term
     return config;
   });
   for (const [option, origin] of settings.origins) origins.set(option, origin);
-  const config = assembleProcess(settings.values, routes);
+  const credentials = settings.values.get('credentials');
+  let users: readonly UserCredential[] = [];
+  if (typeof credentials === 'string') {
+    const origin = settings.origins.get('credentials') ?? defaultOrigin;
+    const reading = readCredentials(credentials, { origin, routes, env: passwordsEnv });
+    problems.push(...reading.problems);
+    warnings.push(...reading.warnings);
+    users = reading.users;
+  }
+  const config = assembleProcess(settings.values, routes, users);
   const originIn = (option: string, route = DEFAULT_ROUTE) =>
     originOf(origins.get(option) ?? origins.get(`${route}/${option}`));
   checkProcess({
@@ -169,13 +196,14 @@ interface Settings {
 interface ResolveContext {
   readonly problems: ConfigProblem[];
   readonly terminal: boolean;
+  readonly env: NodeJS.ProcessEnv;
   readonly route?: string;
 }
 
 function resolveSettings(
   scope: 'process' | 'route',
   sources: readonly GivenOptions[],
-  { problems, terminal, route }: ResolveContext,
+  { problems, terminal, env, route }: ResolveContext,
 ): Settings {
   const values = new Map<string, unknown>();
   const origins = new Map<string, Origin>();
@@ -184,6 +212,7 @@ function resolveSettings(
     given: (name: string) => find(name) !== undefined,
     value: (name: string) => values.get(name),
     terminal,
+    env,
   };
   for (const option of options) {
     if ((option.scope === 'process') !== (scope === 'process')) continue;
@@ -212,7 +241,7 @@ function resolveSettings(
 }
 
 function makeAbsolute(option: OptionDefinition, value: unknown, folder: string): unknown {
-  if (option.file && typeof value === 'string') return resolve(folder, value);
+  if ((option.file || option.directory) && typeof value === 'string') return resolve(folder, value);
   if (Array.isArray(value)) return value.map((item: unknown) => makeAbsolute(option, item, folder));
   if (isSocketAddress(value)) return { kind: 'unix', path: resolve(folder, value.path) };
   return value;
@@ -236,8 +265,12 @@ function assembleRoute(name: string, values: ReadonlyMap<string, unknown>): Rout
   return route as unknown as RouteConfig;
 }
 
-function assembleProcess(values: ReadonlyMap<string, unknown>, routes: readonly RouteConfig[]): ProxyConfig {
-  const config: Record<string, unknown> = { routes };
+function assembleProcess(
+  values: ReadonlyMap<string, unknown>,
+  routes: readonly RouteConfig[],
+  users: readonly UserCredential[],
+): ProxyConfig {
+  const config: Record<string, unknown> = { routes, users };
   for (const [name, value] of values) {
     if (value !== undefined) config[camelCase(name)] = value;
   }
@@ -245,6 +278,8 @@ function assembleProcess(values: ReadonlyMap<string, unknown>, routes: readonly 
 }
 
 function deepFreeze<Value>(value: Value): Value {
+  // It can't be changed as it is, and is not ours.
+  if (value instanceof KeyObject) return value;
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
     Object.values(value).forEach(deepFreeze);

@@ -1,4 +1,5 @@
 /** The configuration after defaults, merging and checks: what the proxy works with. Deeply frozen by the loader. */
+import type { KeyObject } from 'node:crypto';
 
 export type ClientSslMode = 'DISABLED' | 'PREFERRED' | 'REQUIRED' | 'PASSTHROUGH';
 
@@ -52,8 +53,25 @@ export interface RouteConfig {
   /** At least one, in the order in which they are tried. */
   readonly servers: readonly Address[];
   readonly allowSocketServer: boolean;
+  /** `sha256`: clients that can't do the plugin of the server's account give their password to the proxy. */
+  readonly authBridge: 'off' | 'sha256';
+  /** Passwords and tokens may be sent in clear although a leg is not TLS. */
+  readonly allowCleartext: boolean;
+  /** PEM, RSA, 2048-8192 bit. Undefined: the proxy's own key. */
+  readonly rsaPrivateKey?: string;
   readonly client: ClientLegConfig;
   readonly server: ServerLegConfig;
+}
+
+/** One entry of the credentials file. Passwords are secret KeyObjects, which no log or inspection prints. */
+export interface UserCredential {
+  /** The name that the client logs in with. */
+  readonly user: string;
+  /** Only on this route; undefined: on all. */
+  readonly route: string | undefined;
+  /** How the client's login is checked: by its password, or by SHA1(SHA1(password)), 20 bytes. */
+  readonly client: { readonly password: KeyObject } | { readonly doubleSha1: KeyObject };
+  readonly server: { readonly user: string; readonly password: KeyObject };
 }
 
 export interface ProxyConfig {
@@ -66,8 +84,24 @@ export interface ProxyConfig {
   readonly maxConnections: number;
   /** Where /metrics, /livez and /readyz are served; undefined: nowhere. */
   readonly adminListen?: Address;
+  /** The credentials file, absolute. It is not read again: `users` holds what was in it. */
+  readonly credentials?: string;
+  /** Each pair of user and route once; empty without a credentials file. */
+  readonly users: readonly UserCredential[];
+  /** Absolute; may not exist yet. Undefined: the proxy's RSA key is kept in memory only. */
+  readonly stateDirectory?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly logFormat: 'json' | 'pretty';
+}
+
+/** The entry for a login, by the exact name; one for this route goes before one for all. */
+export function findUser(
+  users: readonly UserCredential[],
+  user: string,
+  route: string,
+): UserCredential | undefined {
+  const named = users.filter((entry) => entry.user === user);
+  return named.find((entry) => entry.route === route) ?? named.find((entry) => entry.route === undefined);
 }
 
 export function formatAddress(address: Address): string {

@@ -15,6 +15,8 @@ export interface DefaultContext {
   readonly value: (name: string) => unknown;
   /** Whether logs go to a terminal. */
   readonly terminal: boolean;
+  /** Environment of the command line; empty for programs. */
+  readonly env: NodeJS.ProcessEnv;
 }
 
 /** The option takes a list: repeated flags, a list in a file, commas in an environment variable. */
@@ -41,12 +43,14 @@ export interface OptionDefinition<
   readonly metavar: string;
   /** For the help text and the documentation. Ends without a full stop. */
   readonly description: string;
-  /** As a user would write it. */
-  readonly default?: string | readonly string[] | ((context: DefaultContext) => string);
+  /** As a user would write it. A function may give undefined where there is no default. */
+  readonly default?: string | readonly string[] | ((context: DefaultContext) => string | undefined);
   /** Says what a computed default is. */
   readonly defaultText?: string;
   /** The value is the path of a file to be read: made absolute, and checked to be readable. */
   readonly file: boolean;
+  /** The value is the path of a directory that need not exist yet: made absolute. */
+  readonly directory: boolean;
   /** The file holds a secret, so nobody else should be able to read it. */
   readonly secret: boolean;
   /** Whether SIGHUP brings a change into effect, for new connections. */
@@ -55,9 +59,9 @@ export interface OptionDefinition<
   readonly since: string;
 }
 
-type WithDefaults = 'list' | 'file' | 'secret' | 'reloadable' | 'since';
+type WithDefaults = 'list' | 'file' | 'directory' | 'secret' | 'reloadable' | 'since';
 
-/** A row of the table; what is left out is: no list, not a file, no secret, reloadable, since 0.1.0. */
+/** A row of the table; what is left out is: no list, no file or directory, no secret, reloadable, since 0.1.0. */
 export function defineOption<
   const Name extends string,
   const Scope extends OptionScope,
@@ -71,6 +75,7 @@ export function defineOption<
   return {
     list: undefined as List,
     file: false,
+    directory: false,
     secret: false,
     reloadable: true,
     since: '0.1.0',

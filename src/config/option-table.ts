@@ -3,9 +3,11 @@
  * JSON Schema and docs/configuration.md all come from here.
  */
 import { defineOption, type OptionDefinition } from './option-definition.js';
+import { defaultStateDirectory } from './state-directory.js';
 import {
   cipherList,
   count,
+  directoryPath,
   duration,
   fileMode,
   filePath,
@@ -67,6 +69,39 @@ export const optionTable = [
     default: 'false',
   }),
   defineOption({
+    name: 'auth-bridge',
+    scope: 'route',
+    type: oneOf(['off', 'sha256']),
+    metavar: 'off|sha256',
+    description:
+      "With sha256, a client that can't do the authentication plugin of the server's account is asked for its " +
+      "password with sha256_password (inside TLS, or encrypted with the proxy's RSA key), and the proxy uses it " +
+      'once, for this login',
+    default: 'off',
+  }),
+  defineOption({
+    name: 'allow-cleartext',
+    scope: 'route',
+    type: switchedOn,
+    metavar: '',
+    description:
+      'Let plugins that send the password or a token in clear (mysql_clear_password, dialog/PAM, LDAP, OpenID ' +
+      'Connect) through although not both legs are TLS',
+    default: 'false',
+  }),
+  defineOption({
+    name: 'rsa-private-key',
+    scope: 'route',
+    type: filePath,
+    metavar: 'FILE',
+    description:
+      'RSA private key, PEM, at least 2048 bit, with which plaintext clients encrypt their password for the proxy. ' +
+      "Give the server's own private_key.pem where clients pin the public key of the server. Without it the proxy " +
+      'makes one and keeps it in state-directory',
+    file: true,
+    secret: true,
+  }),
+  defineOption({
     name: 'connect-timeout',
     scope: 'process',
     type: duration,
@@ -92,6 +127,32 @@ export const optionTable = [
     metavar: 'COUNT',
     description: 'How many clients may be connected at once, over all routes; more get error 1040',
     default: '4096',
+  }),
+  defineOption({
+    name: 'credentials',
+    scope: 'process',
+    type: filePath,
+    metavar: 'FILE',
+    description:
+      'YAML file with users whose login the proxy checks itself, and with what it then logs in to the server; see ' +
+      'docs/authentication.md',
+    file: true,
+    secret: true,
+  }),
+  defineOption({
+    name: 'state-directory',
+    scope: 'process',
+    type: directoryPath,
+    metavar: 'DIRECTORY',
+    description:
+      'Where the proxy keeps its own RSA key, so that it is the same after a restart; without a directory the key ' +
+      'lives in memory only',
+    default: ({ env }) => defaultStateDirectory(env),
+    defaultText:
+      '$STATE_DIRECTORY, else $XDG_STATE_HOME/mysql-tls-proxy, else $HOME/.local/state/mysql-tls-proxy; none in ' +
+      'programs that use the library',
+    directory: true,
+    reloadable: false,
   }),
   defineOption({
     name: 'admin-listen',

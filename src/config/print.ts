@@ -21,9 +21,10 @@ export function printConfig({ config, origins }: LoadedConfig): string {
       }))
       .filter(({ value }) => value !== undefined)
       .map(({ option, key, value }) => indent + write(option, key, value, route));
-  const lines = optionsIn('process').map((option) =>
-    write(option, option.name, valueIn(config, camelCase(option.name))),
-  );
+  // An option without origin was not given and has no default. Undefined alone would not tell: it can mean `off`.
+  const lines = optionsIn('process')
+    .filter((option) => origins.has(option.name))
+    .map((option) => write(option, option.name, valueIn(config, camelCase(option.name))));
   lines.push('routes:');
   for (const route of config.routes) {
     lines.push(`  - name: ${route.name}`, ...section('route', route, '    ', route.name));

@@ -32,7 +32,21 @@ export type FileReading =
   | { readonly tree: SourceMapping; readonly problems: readonly [] }
   | { readonly tree: undefined; readonly problems: readonly ConfigProblem[] };
 
-/** @param path absolute path of a `.yaml`, `.yml` or `.json` file. */
+/** A place where a text is not YAML. */
+export interface SyntaxFault {
+  readonly origin: Origin;
+  /** Of the YAML parser, such as `BAD_INDENT`. Quotes nothing. */
+  readonly code: string;
+  /** May quote words of the text. */
+  readonly message: string;
+}
+
+/** The tree of a YAML text, or where it is none. */
+export type ParsedText =
+  | { readonly tree: SourceNode; readonly faults: readonly [] }
+  | { readonly tree: undefined; readonly faults: readonly SyntaxFault[] };
+
+/** @param path absolute path of a configuration file: `.yaml`, `.yml` or `.json`. */
 export function readConfigFile(path: string, origin: Origin): FileReading {
   const failed = (message: string, where: Origin = origin): FileReading => ({
     tree: undefined,
@@ -47,37 +61,53 @@ export function readConfigFile(path: string, origin: Origin): FileReading {
   } catch (error) {
     return failed(`cannot read "${path}": ${error instanceof Error ? error.message : error}`);
   }
+  const { tree, faults } = parseText(text, path);
+  if (tree === undefined) {
+    const problems = faults.map(({ origin, message }) => ({
+      option: 'config',
+      origin,
+      message: `the file can't be read: ${message}`,
+    }));
+    return { tree, problems };
+  }
+  if (tree.kind === 'mapping') return { tree, problems: [] };
+  if (isNothing(tree)) {
+    return { tree: { kind: 'mapping', origin: tree.origin, entries: [] }, problems: [] };
+  }
+  return failed('the file must hold keys and values, such as "server: db.example.com:3306"', tree.origin);
+}
+
+/** A key without value, or a file without contents. */
+export function isNothing(node: SourceNode): boolean {
+  return node.kind === 'scalar' && node.value === null;
+}
+
+/**
+ * Reads YAML, of which JSON is a subset.
+ *
+ * @param path of the file that the text comes from, for the origins.
+ */
+export function parseText(text: string, path: string): ParsedText {
   const lines = new LineCounter();
-  // JSON is a subset of YAML. The pretty errors would quote the line, which may hold a secret.
+  // The pretty errors would quote the line, which may hold a secret.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number): Origin => {
     const { line, col } = lines.linePos(offset);
     return { kind: 'file', text: `file ${path}:${line}:${col}` };
   };
-  const faults = [...document.errors, ...document.warnings];
-  if (faults.length > 0) {
-    const problems = faults.map((fault) => ({
-      option: 'config',
-      origin: place(fault.pos[0]),
-      message: `the file can't be read: ${fault.message}`,
-    }));
-    return { tree: undefined, problems };
-  }
+  const faults = [...document.errors, ...document.warnings].map(({ pos, code, message }) => ({
+    origin: place(pos[0]),
+    code,
+    message,
+  }));
+  if (faults.length > 0) return { tree: undefined, faults };
   const line = (node: Node): Origin => ({
     kind: 'file',
     text: `file ${path}:${lines.linePos(node.range?.[0] ?? 0).line}`,
   });
-  const empty: SourceMapping = {
-    kind: 'mapping',
-    origin: { kind: 'file', text: `file ${path}` },
-    entries: [],
-  };
-  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
-    return { tree: empty, problems: [] };
-  }
-  const tree = fromYaml(document.contents, (alias) => alias.resolve(document), line);
-  if (tree.kind === 'mapping') return { tree, problems: [] };
-  return failed('the file must hold keys and values, such as "server: db.example.com:3306"', tree.origin);
+  const { contents } = document;
+  if (contents === null) return { tree: nothing({ kind: 'file', text: `file ${path}` }), faults: [] };
+  return { tree: fromYaml(contents, (alias) => alias.resolve(document), line), faults: [] };
 }
 
 function fromYaml(

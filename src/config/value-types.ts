@@ -138,6 +138,17 @@ export const filePath: ValueType<string, string> = valueType(
   (path) => path,
 );
 
+/** A path, not yet made absolute, of a directory that need not exist. */
+export const directoryPath: ValueType<string, string> = valueType(
+  text({ examples: ['/var/lib/mysql-tls-proxy'] }),
+  (given) => {
+    if (given === '') throw new UnusableValue('is empty; write the path of a directory');
+    if (given.includes('\0')) throw new UnusableValue('must not hold a zero byte');
+    return given;
+  },
+  (path) => path,
+);
+
 /** A list in the notation of OpenSSL; what the names mean is checked later. */
 export const cipherList: ValueType<string, string> = valueType(
   text({ pattern: '^\\S+$' }),

@@ -54,6 +54,8 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     listenMode: 0o600,
     servers: options.servers?.(server.port) ?? [{ kind: 'tcp', host: '127.0.0.1', port: server.port }],
     allowSocketServer: false,
+    authBridge: 'off',
+    allowCleartext: false,
     client: {
       sslMode: 'DISABLED',
       tlsVersion: ['TLSv1.2', 'TLSv1.3'],
@@ -71,6 +73,7 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
       maxConnections: 100,
       logLevel: 'silent',
       logFormat: 'json',
+      users: [],
       ...options.process,
     },
     [recorder(observed)],

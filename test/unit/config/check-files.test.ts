@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -35,6 +35,11 @@ const halfBroken = write(
   'half-broken.pem',
   `${ca.certificate}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
 );
+const ecKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const shortKeys = generateKeyPairSync('rsa', { modulusLength: 1024 });
+const pssKeys = generateKeyPairSync('rsa-pss', { modulusLength: 2048 });
+const pem = (key: KeyObject) =>
+  key.export({ type: key.type === 'public' ? 'spki' : 'pkcs8', format: 'pem' }).toString();
 const crl = write('crl.pem', makeCrl(ca, []));
 const otherKey = write('other-key.pem', server.key);
 mkdirSync(path.join(folder, 'directory'));
@@ -165,6 +170,41 @@ const refused: readonly [what: string, flags: Record<string, unknown>, problem: 
     /^flag --server-ssl-key-passphrase-file: ".*empty" is empty$/,
   ],
   [
+    'an RSA key that is missing',
+    { 'rsa-private-key': at('none.pem') },
+    /^flag --rsa-private-key: ".*none\.pem" does not exist$/,
+  ],
+  [
+    'a public key in place of the RSA key',
+    { 'rsa-private-key': write('public.pem', pem(shortKeys.publicKey)) },
+    /^flag --rsa-private-key: .* holds no private key in PEM form but a public key; give the private key/,
+  ],
+  [
+    'an encrypted RSA key',
+    { 'rsa-private-key': encryptedKey },
+    /^flag --rsa-private-key: ".*encrypted\.pem" is encrypted; decrypt it with: openssl pkey/,
+  ],
+  [
+    'a broken RSA key',
+    { 'rsa-private-key': brokenKey },
+    /^flag --rsa-private-key: .* not a usable private key/,
+  ],
+  [
+    'a key of an elliptic curve in place of the RSA key',
+    { 'rsa-private-key': write('ec.pem', pem(ecKeys.privateKey)) },
+    /^flag --rsa-private-key: ".*ec\.pem" is not an RSA key \(ec\); make one with: openssl genrsa/,
+  ],
+  [
+    'an RSA key that can only sign',
+    { 'rsa-private-key': write('pss.pem', pem(pssKeys.privateKey)) },
+    /is not an RSA key \(rsa-pss\)/,
+  ],
+  [
+    'a short RSA key',
+    { 'rsa-private-key': write('short.pem', pem(shortKeys.privateKey)) },
+    /^flag --rsa-private-key: ".*short\.pem" has 1024 bit; it must have 2048 to 8192, make one with: openssl/,
+  ],
+  [
     'a CRL that is none',
     { 'server-ssl-crl': ca.certificateFile },
     /^flag --server-ssl-crl: ".*ca\.pem" holds no certificate revocation list in PEM form$/,
@@ -205,6 +245,7 @@ describe('files that are usable', () => {
   const usable: readonly [what: string, flags: Record<string, unknown>][] = [
     ['a key pair', pair(client.certificateFile, client.keyFile)],
     ['several CA certificates with text between', { 'server-ssl-ca': bundle }],
+    ['an RSA key', { 'rsa-private-key': server.keyFile }],
     ['a CRL', { 'server-ssl-crl': crl }],
     [
       'an encrypted key with its passphrase',
@@ -235,6 +276,11 @@ describe('files that are questionable', () => {
       'a passphrase that others can read',
       { ...pair(client.certificateFile, encryptedKey), 'server-ssl-key-passphrase-file': readablePassphrase },
       /^flag --server-ssl-key-passphrase-file: ".*" can be read by other users/,
+    ],
+    [
+      'an RSA key that the group can read',
+      { 'rsa-private-key': readable },
+      /^flag --rsa-private-key: ".*readable-key\.pem" can be read by other users of this machine; chmod 600/,
     ],
     [
       'an expired certificate',

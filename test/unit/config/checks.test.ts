@@ -119,6 +119,20 @@ const refused: readonly [what: string, flags: Flags, problems: readonly RegExp[]
   ],
 
   [
+    'a part in the login with PASSTHROUGH',
+    {
+      'client-ssl-mode': 'PASSTHROUGH',
+      'auth-bridge': 'sha256',
+      'allow-cleartext': true,
+      'rsa-private-key': proxy.keyFile,
+    },
+    ['auth-bridge', 'allow-cleartext', 'rsa-private-key'].map(
+      (option) =>
+        new RegExp(`^flag --${option}: has no meaning with --client-ssl-mode PASSTHROUGH.*login; remove it`),
+    ),
+  ],
+
+  [
     'ciphers that do not exist',
     { 'client-ssl-cipher': 'NONSENSE' },
     [/^flag --client-ssl-cipher: OpenSSL knows no cipher in "NONSENSE"/],
@@ -201,8 +215,52 @@ const warned: readonly [what: string, flags: Flags, warnings: readonly RegExp[]]
   ],
 ];
 
+const bridgeMessage = (mode: string) =>
+  new RegExp(
+    `^flag --auth-bridge: with --server-ssl-mode ${mode} to db.example.com:3306, .*; use VERIFY_IDENTITY$`,
+  );
+
+const warnedTogether: readonly [what: string, flags: Flags, warnings: readonly RegExp[]][] = [
+  ...['DISABLED', 'PREFERRED', 'AS_CLIENT'].map((mode): [string, Flags, RegExp[]] => [
+    `a bridge to another machine with ${mode}`,
+    { ...remote, 'server-ssl-mode': mode, 'auth-bridge': 'sha256' },
+    [/^flag --server-ssl-mode: /, bridgeMessage(mode)],
+  ]),
+  [
+    'passwords in clear to another machine',
+    { ...remote, 'server-ssl-mode': 'PREFERRED', 'allow-cleartext': true },
+    [
+      /^flag --server-ssl-mode: /,
+      /^flag --allow-cleartext: passwords and tokens can cross the network in clear to db\.example\.com:3306; demand TLS/,
+    ],
+  ],
+  [
+    'passwords in clear from other machines',
+    { listen: '0.0.0.0:3307', 'client-plaintext-from': ['127.0.0.1', '10.0.0.0/8'], 'allow-cleartext': true },
+    [/^flag --allow-cleartext: .* in clear from clients in 10\.0\.0\.0\/8; demand TLS/],
+  ],
+];
+
 const silent: readonly [what: string, flags: Flags][] = [
   ['a socket server that is allowed', { server: 'unix:/run/mysqld.sock', 'allow-socket-server': true }],
+  ['a bridge to a server that is verified', { ...remote, 'auth-bridge': 'sha256' }],
+  ['a bridge on this machine', { 'server-ssl-mode': 'DISABLED', 'auth-bridge': 'sha256' }],
+  ['a bridge that is off', { 'auth-bridge': 'off' }],
+  [
+    'passwords in clear on this machine',
+    { 'allow-cleartext': true, 'server-ssl-mode': 'DISABLED', 'client-plaintext-from': '10.0.0.0/8' },
+  ],
+  [
+    'passwords in clear where everybody uses TLS',
+    {
+      ...clientPair,
+      ...remote,
+      listen: '0.0.0.0:3307',
+      'client-ssl-mode': 'REQUIRED',
+      'client-plaintext-from': '10.0.0.0/8',
+      'allow-cleartext': true,
+    },
+  ],
   ['any free port twice', { listen: ['127.0.0.1:0', '127.0.0.1:0'] }],
   ['AS_CLIENT with PASSTHROUGH', { 'client-ssl-mode': 'PASSTHROUGH', 'server-ssl-mode': 'as-client' }],
   ['PASSTHROUGH to another machine', { ...remote, 'client-ssl-mode': 'PASSTHROUGH' }],
@@ -273,7 +331,7 @@ describe('what does not fit together', () => {
 });
 
 describe('what is questionable', () => {
-  for (const [what, flags, expected] of warned) {
+  for (const [what, flags, expected] of [...warned, ...warnedTogether]) {
     it(`is warned of: ${what}`, () => {
       const warnings = flagWarnings(flags);
       assert.equal(warnings.length, expected.length, warnings.join('\n'));

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { options } from '../../../src/config/option-table.js';
 import { configJsonSchema } from '../../../src/config/schema.js';
 import { nearestName } from '../../../src/config/suggestion.js';
 import { generatedFiles } from '../../support/generate-docs.js';
-import { problemsOf } from './problems.js';
+import { flagProblems, load, problemsOf, server, temporaryFolder } from './problems.js';
 
 describe('generated files', () => {
   for (const [path, contents] of generatedFiles()) {
@@ -69,6 +70,27 @@ describe('config/proxy.example.yaml', () => {
     const others = problems.filter((problem) => !problem.endsWith('does not exist'));
     assert.deepEqual(others, []);
     assert.equal(problems.length, 6);
+  });
+});
+
+describe('config/credentials.example.yaml', () => {
+  it('lacks nothing but its files, its variables, and being private', () => {
+    const folder = temporaryFolder();
+    const write = (name: string, text: string) => {
+      writeFileSync(path.join(folder, name), text, { mode: 0o600 });
+      return path.join(folder, name);
+    };
+    const credentials = write('c.yaml', readFileSync('config/credentials.example.yaml', 'utf8'));
+    const problems = flagProblems({ credentials });
+    assert.equal(problems.length, 3, problems.join('\n'));
+    for (const problem of problems) assert.match(problem, /does not exist$|is not set, or empty/);
+
+    write('app.password', 'a');
+    write('app_rw.password', 'b');
+    const env = { REPORT_PASSWORD: 'c' };
+    const { config, warnings } = load({ flags: { server, credentials }, env });
+    assert.equal(config.users.length, 2);
+    assert.deepEqual(warnings, []);
   });
 });
 

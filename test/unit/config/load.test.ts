@@ -20,6 +20,8 @@ const defaults = {
       listenMode: 0o660,
       servers: [serverAddress],
       allowSocketServer: false,
+      authBridge: 'off',
+      allowCleartext: false,
       client: {
         sslMode: 'DISABLED',
         tlsVersion: ['TLSv1.2', 'TLSv1.3'],
@@ -34,6 +36,7 @@ const defaults = {
   adminListen: { kind: 'tcp', host: '127.0.0.1', port: 9307 },
   logLevel: 'info',
   logFormat: 'json',
+  users: [],
 };
 
 describe('defaults', () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { printConfig } from '../../../src/config/print.js';
@@ -9,11 +10,20 @@ import { configFile, load, loadFlags, temporaryFolder } from './problems.js';
 const folder = temporaryFolder();
 const { ca, server, client } = makeCertificates(folder);
 
+writeFileSync(path.join(folder, 'app.password'), 'correct horse\n', { mode: 0o600 });
+const credentials = path.join(folder, 'credentials.yaml');
+writeFileSync(credentials, '- { user: app, password-file: app.password }\n', { mode: 0o600 });
+
 const everything = {
   listen: ['[::1]:3307', 'unix:/run/my, sql.sock'],
   'listen-mode': '0600',
   server: ['db.example.com', '[2001:db8::1]:3310'],
   'allow-socket-server': true,
+  'auth-bridge': 'sha256',
+  'allow-cleartext': true,
+  'rsa-private-key': server.keyFile,
+  credentials,
+  'state-directory': path.join(folder, 'state'),
   'connect-timeout': '1500ms',
   'handshake-timeout': '1m',
   'max-connections': '7',
@@ -65,6 +75,8 @@ routes:
     listen-mode: "0660"  # default
     servers: [s:3306]  # file /proxy.yaml:1
     allow-socket-server: false  # default
+    auth-bridge: off  # default
+    allow-cleartext: false  # default
     client:
       ssl-mode: DISABLED  # default
       tls-version: [TLSv1.2, TLSv1.3]  # default
@@ -74,6 +86,20 @@ routes:
       tls-version: [TLSv1.2, TLSv1.3]  # default
 `,
     );
+  });
+
+  it('shows the default of state-directory, of which a file has no other way to tell', () => {
+    const printed = printConfig(load({ flags: { server: 's' }, env: { HOME: folder } }));
+    assert.ok(
+      printed.includes(`state-directory: ${folder}/.local/state/mysql-tls-proxy  # default\n`),
+      printed,
+    );
+  });
+
+  it('names the credentials file, and shows nothing of it', () => {
+    const printed = printConfig(loadFlags(everything));
+    assert.match(printed, /^credentials: .*credentials\.yaml {2}# flag --credentials$/m);
+    assert.doesNotMatch(printed, /correct horse|app\.password|users/);
   });
 
   it('shows no key', () => {
@@ -99,6 +125,8 @@ describe('a changed configuration', () => {
       changed({ listen: '127.0.0.1:1', 'listen-mode': '600', 'admin-listen': 'off', 'log-format': 'pretty' }),
       ['admin-listen', 'log-format', 'listen', 'listen-mode'],
     );
+    assert.deepEqual(changed({ credentials, 'auth-bridge': 'sha256', 'allow-cleartext': true }), []);
+    assert.deepEqual(changed({ 'state-directory': '/elsewhere' }), ['state-directory']);
   });
 
   it('needs a restart when routes come or go', () => {

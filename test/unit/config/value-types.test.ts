@@ -25,6 +25,10 @@ const accepted: readonly [option: string, given: unknown, value: unknown][] = [
   ['allow-socket-server', true, true],
   ['allow-socket-server', 'Yes', true],
   ['allow-socket-server', 'off', false],
+  ['allow-cleartext', true, true],
+  ['auth-bridge', 'SHA256', 'sha256'],
+  ['auth-bridge', 'off', 'off'],
+  ['state-directory', 'var/state', 'var/state'],
   ['listen-mode', '0660', 0o660],
   ['listen-mode', '777', 0o777],
   ['listen-mode', '0o600', 0o600],
@@ -114,6 +118,10 @@ const refused: readonly [option: string, given: unknown, message: RegExp][] = [
   ['server-tls-sni-servername', 'a b', /is not a host name/],
   ['server-ssl-cipher', 'A B', /without blanks/],
   ['server-ssl-ca', '', /is empty; write the path of a file/],
+  ['credentials', '', /is empty; write the path of a file/],
+  ['state-directory', '', /is empty; write the path of a directory/],
+  ['state-directory', 'a\0b', /must not hold a zero byte/],
+  ['auth-bridge', 'sha25', /"sha25" is unknown \(did you mean "sha256"\?\); use off, sha256/],
 ];
 
 describe('values of options', () => {
