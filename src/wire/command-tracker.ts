@@ -1,0 +1,155 @@
+/**
+ * Follows a connection after its login, from the bytes of both directions: where COM_CHANGE_USER begins, which is a login
+ * of its own, and whether all that the client asked for has been answered.
+ *
+ * A command is a packet `uint24 length | sequence id 0 | command u8 | ...`. The same bytes may be a piece of a file: a
+ * client that uploads one (LOAD DATA LOCAL) counts its packets on, modulo 256, from the packet that asked for it.
+ * https://dev.mysql.com/doc/dev/mysql-server/latest/my__command_8h.html
+ */
+import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH } from './framing.js';
+import { ReplyKind } from './pending-replies.js';
+import { ReplyTracker } from './reply-tracker.js';
+
+const COM_CHANGE_USER = 0x11;
+
+/** Undefined for a command that is not answered. Servers answer one that they do not know, too. */
+function replyKindOf(command: number): ReplyKind | undefined {
+  switch (command) {
+    case 0x01: // COM_QUIT
+    case 0x18: // COM_STMT_SEND_LONG_DATA
+    case 0x19: // COM_STMT_CLOSE
+      return undefined;
+    case 0x04: // COM_FIELD_LIST
+    case 0x1c: // COM_STMT_FETCH
+      return ReplyKind.rows;
+    case 0x09: // COM_STATISTICS
+      return ReplyKind.onePacket;
+    case 0x16: // COM_STMT_PREPARE
+      return ReplyKind.preparedStatement;
+    case 0x12: // COM_BINLOG_DUMP
+    case 0x13: // COM_TABLE_DUMP
+    case 0x1e: // COM_BINLOG_DUMP_GTID
+    case 0x20: // COM_CLONE
+    case 0x21: // COM_SUBSCRIBE_GROUP_REPLICATION_STREAM
+      return ReplyKind.stream;
+    default:
+      return ReplyKind.result;
+  }
+}
+
+/** Both directions must be given in the order in which they travel: a reply before the client can see it. */
+export class CommandTracker {
+  readonly #replies: ReplyTracker;
+  #isAtChangeUser = false;
+  /** The latest packet is continued by the next one, which begins nothing. */
+  #isContinued = false;
+  /** Bytes of the latest packet that have not been passed on yet. */
+  #payloadLeft = 0;
+  #latestSequenceId = 0;
+  #latestIsAnswered = false;
+
+  /** `capabilities`: those that client and server agreed on. */
+  constructor(capabilities: number) {
+    this.#replies = new ReplyTracker(capabilities);
+  }
+
+  /** The client's next command is a COM_CHANGE_USER: nothing is passed on until `changeUserDone`. */
+  get isAtChangeUser(): boolean {
+    return this.#isAtChangeUser;
+  }
+
+  /** Every command passed on so far was passed on whole, and has its whole reply. */
+  get isIdle(): boolean {
+    return this.#replies.isIdle && this.#payloadLeft === 0 && !this.#isContinued;
+  }
+
+  /** A replication dump or a clone has begun: everything passes, and nothing is looked at. */
+  get isStream(): boolean {
+    return this.#replies.isStream;
+  }
+
+  /**
+   * A peer left the protocol as it is known here: replies can't be told apart any more. Everything passes but what looks
+   * like a COM_CHANGE_USER.
+   */
+  get isLost(): boolean {
+    return this.#replies.isLost;
+  }
+
+  /**
+   * Looks at the client's next bytes, and returns how many of them may be passed on to the server: all, or those before
+   * a COM_CHANGE_USER or before the last 1-4 bytes, where these are too few to know what begins. The others are to be
+   * given again, in front of what comes next.
+   */
+  fromClient(bytes: Buffer): number {
+    const end = bytes.length;
+    if (this.isStream) return end;
+    if (this.#isAtChangeUser) return 0;
+    let at = this.#payloadLeft;
+    while (at + HEADER_LENGTH <= end) {
+      const header = bytes.readInt32LE(at);
+      const length = header & 0xffffff;
+      const command = length === 0 ? 0 : bytes[at + HEADER_LENGTH];
+      if (this.#isContinued) this.#onContinuation(header >>> 24);
+      else if (this.#replies.isUpload) this.#replies.uploaded(header >>> 24, length === 0);
+      else if (command === undefined) break;
+      else if (!this.#beginCommand(command, header >>> 24)) break;
+      this.#isContinued = length === MAX_PAYLOAD_LENGTH;
+      at += HEADER_LENGTH + length;
+    }
+    this.#payloadLeft = Math.max(at - end, 0);
+    return Math.min(at, end);
+  }
+
+  /** Looks at the server's next bytes, all of which may be passed on to the client. */
+  fromServer(bytes: Buffer): void {
+    if (this.isStream || this.isLost) return;
+    this.#replies.read(bytes);
+    const isMisread =
+      (this.#replies.isUpload && !this.#canUpload()) || (this.#replies.isStream && this.#isAtChangeUser);
+    if (isMisread) this.#replies.lose();
+  }
+
+  /** The dialogue was had elsewhere: the client's next bytes begin a command again. */
+  changeUserDone(): void {
+    this.#isAtChangeUser = false;
+  }
+
+  /** False where it must not be passed on. */
+  #beginCommand(command: number, sequenceId: number): boolean {
+    if (command === COM_CHANGE_USER && sequenceId === 0) {
+      this.#isAtChangeUser = true;
+      return false;
+    }
+    if (this.isLost) return true;
+    if (sequenceId !== 0) {
+      this.#replies.lose();
+      return true;
+    }
+    this.#latestSequenceId = 0;
+    const kind = replyKindOf(command);
+    this.#latestIsAnswered = kind !== undefined;
+    if (kind !== undefined) this.#replies.expect(kind, 0);
+    return true;
+  }
+
+  #onContinuation(sequenceId: number): void {
+    if (this.isLost) return;
+    if (this.#replies.isUpload) {
+      this.#replies.uploaded(sequenceId, false);
+      return;
+    }
+    this.#latestSequenceId = (this.#latestSequenceId + 1) & 0xff;
+    if (sequenceId !== this.#latestSequenceId) this.#replies.lose();
+    else if (this.#latestIsAnswered) this.#replies.commandGoesOn(sequenceId);
+  }
+
+  /** Whether what the server asks for can only come next: other commands behind the one in question would be read as it. */
+  #canUpload(): boolean {
+    return this.#replies.pendingReplies === 0 && this.#latestIsAnswered && this.#isBetweenPackets();
+  }
+
+  #isBetweenPackets(): boolean {
+    return this.#payloadLeft === 0 && !this.#isContinued && !this.#isAtChangeUser;
+  }
+}
