@@ -20,6 +20,7 @@ const serverTlsVersion: Record<ServerKind, string> = {
   mysql56: 'TLSv1',
   mysql9: 'TLSv1.3',
   mariadb: 'TLSv1.3',
+  mariadb11: 'TLSv1.3',
 };
 const rows = [
   { id: '1', name: 'plain' },

@@ -10,6 +10,7 @@ export const nameOf: Readonly<Record<ServerKind, string>> = {
   mysql56: 'MySQL 5.6',
   mysql9: 'MySQL 9',
   mariadb: 'MariaDB',
+  mariadb11: 'MariaDB 11',
 };
 
 /** Undefined after having marked the test as skipped. */

@@ -1,5 +1,5 @@
 /** Runs the servers' own command line clients. */
-import { mariadb, mysql9, type ServerProgram } from './downloads.js';
+import { mariadb, mariadb11, mysql9, type ServerProgram } from './downloads.js';
 import { isUnavailable, type Unavailable } from './programs.js';
 import { type RunResult, run } from './run.js';
 
@@ -27,6 +27,11 @@ const clientDeadlineMs = 30_000;
 /** The client of MariaDB. */
 export async function mariadbCli(options: ClientOptions, sql: string): Promise<RunResult | Unavailable> {
   return runClient(await mariadb(), options, mariadbTlsArgs(options.tls), sql);
+}
+
+/** The client of MariaDB 11.8 or newer. */
+export async function mariadb11Cli(options: ClientOptions, sql: string): Promise<RunResult | Unavailable> {
+  return runClient(await mariadb11(), options, mariadbTlsArgs(options.tls), sql);
 }
 
 /** The client of MySQL 9.x. */

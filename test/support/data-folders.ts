@@ -17,6 +17,7 @@ export const storageArgs: Readonly<Record<ServerKind, readonly string[]>> = {
   ],
   mysql9: ['--innodb-redo-log-capacity=16M', '--innodb-buffer-pool-size=32M'],
   mariadb: ['--innodb-log-file-size=16M', '--innodb-buffer-pool-size=16M'],
+  mariadb11: ['--innodb-log-file-size=16M', '--innodb-buffer-pool-size=16M'],
 };
 
 /** Fills `folder` with a fresh data folder: root@localhost without a password, and no database. */
@@ -42,15 +43,17 @@ async function fill(program: ServerProgram, folder: string): Promise<void> {
 
 /** What the servers' own install scripts feed to `--bootstrap`, without the accounts for other hosts and the anonymous ones. */
 async function bootstrapSql(program: ServerProgram): Promise<string> {
+  // MariaDB 11 renamed its files.
+  const prefix = program.kind === 'mariadb11' ? 'mariadb' : 'mysql';
   const parts =
     program.kind === 'mysql56'
       ? ['mysql_system_tables.sql', 'mysql_system_tables_data.sql']
       : [
-          'mysql_system_tables.sql',
-          'mysql_performance_tables.sql',
-          'mysql_system_tables_data.sql',
+          `${prefix}_system_tables.sql`,
+          `${prefix}_performance_tables.sql`,
+          `${prefix}_system_tables_data.sql`,
           'maria_add_gis_sp_bootstrap.sql',
-          'mysql_sys_schema.sql',
+          `${prefix}_sys_schema.sql`,
         ];
   const accountTable = program.kind === 'mysql56' ? 'user' : 'global_priv';
   const files = parts.map((name) => readFile(path.join(program.shareFolder, name), 'utf8'));

@@ -6,7 +6,8 @@ import { unpackedPackages, unpackedProgram } from './debian-packages.js';
 import { isUnavailable, type Program, type Unavailable, versionLine, withArgs } from './programs.js';
 
 export const serverKinds = ['mysql56', 'mysql9', 'mariadb'] as const;
-export type ServerKind = (typeof serverKinds)[number];
+/** `mariadb11`: for plugins that the MariaDB of Debian 12 lacks; not part of every matrix. */
+export type ServerKind = (typeof serverKinds)[number] | 'mariadb11';
 
 export interface ServerProgram {
   kind: ServerKind;
@@ -31,7 +32,7 @@ const mariadbPackages = {
 };
 
 export function serverProgram(kind: ServerKind): Promise<ServerProgram | Unavailable> {
-  return { mysql56, mysql9, mariadb }[kind]();
+  return { mysql56, mysql9, mariadb, mariadb11 }[kind]();
 }
 
 /** MySQL 5.6.24 with yaSSL, from the npm package. */
@@ -81,8 +82,22 @@ export async function mysql9(): Promise<ServerProgram | Unavailable> {
 export async function mariadb(): Promise<ServerProgram | Unavailable> {
   const unpacked = await unpackedPackages(mariadbPackages);
   if (isUnavailable(unpacked)) return (await installedMariadb()) ?? unpacked;
-  const { folder } = unpacked;
-  const shareFolder = path.join(folder, 'usr/share/mysql');
+  return unpackedMariadb('mariadb', unpacked.folder, 'usr/share/mysql');
+}
+
+/** MariaDB 11.8 or newer from Debian unstable: has parsec, and caching_sha2_password on the server's side. */
+export async function mariadb11(): Promise<ServerProgram | Unavailable> {
+  const unpacked = await unpackedPackages({ ...mariadbPackages, release: 'sid' });
+  if (isUnavailable(unpacked)) return unpacked;
+  return unpackedMariadb('mariadb11', unpacked.folder, 'usr/share/mariadb');
+}
+
+function unpackedMariadb(
+  kind: 'mariadb' | 'mariadb11',
+  folder: string,
+  share: string,
+): Promise<ServerProgram | Unavailable> {
+  const shareFolder = path.join(folder, share);
   const charsetsFolder = `--character-sets-dir=${path.join(shareFolder, 'charsets')}`;
   const server = withArgs(
     unpackedProgram(folder, 'usr/sbin/mariadbd'),
@@ -99,7 +114,7 @@ export async function mariadb(): Promise<ServerProgram | Unavailable> {
     charsetsFolder,
     `--plugin-dir=${clientPluginFolder}`,
   );
-  return withVersion({ kind: 'mariadb', server, client, clientPluginFolder, shareFolder });
+  return withVersion({ kind, server, client, clientPluginFolder, shareFolder });
 }
 
 async function installedMariadb(): Promise<ServerProgram | Unavailable | undefined> {

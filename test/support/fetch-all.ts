@@ -5,7 +5,7 @@ import { dataFolderTemplate } from './data-folders.js';
 import { serverKinds, serverProgram } from './downloads.js';
 import { isUnavailable, type Unavailable } from './programs.js';
 
-for (const kind of serverKinds) {
+for (const kind of [...serverKinds, 'mariadb11'] as const) {
   const program = await serverProgram(kind);
   if (!isUnavailable(program)) await dataFolderTemplate(program);
   say(kind, program);

@@ -70,6 +70,7 @@ const testArgsByKind: Record<ServerKind, readonly string[]> = {
     '--performance-schema-events-statements-history-long-size=10',
   ],
   mariadb: [],
+  mariadb11: [],
 };
 
 export const startMysql56 = (options?: ServerOptions): Promise<RealServer | Unavailable> =>
@@ -78,6 +79,9 @@ export const startMysql9 = (options?: ServerOptions): Promise<RealServer | Unava
   startServer('mysql9', options);
 export const startMariadb = (options?: ServerOptions): Promise<RealServer | Unavailable> =>
   startServer('mariadb', options);
+
+export const startMariadb11 = (options?: ServerOptions): Promise<RealServer | Unavailable> =>
+  startServer('mariadb11', options);
 
 export async function startServer(
   kind: ServerKind,
