@@ -25,6 +25,8 @@ export interface ErrorDefinition {
   readonly logLevel: LogLevel;
   /** The cure, in one sentence, appended to every message. */
   readonly cure: string;
+  /** The client gets what happened in these words alone: those of MySQL itself. */
+  readonly verbatim?: true;
 }
 
 /** Keys are the stable codes seen in logs (`"code"`) and, as they are, in the metric label `reason`. */
@@ -45,6 +47,31 @@ export const errorTable = {
     sqlState: '08S01',
     logLevel: 'warn',
     cure: 'Check that the program that connects here speaks the MySQL protocol.',
+  },
+  client_malformed_command: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1047,
+    sqlState: '08S01',
+    logLevel: 'warn',
+    cure: 'Check the client library: it sends a command that servers do not understand either.',
+  },
+  client_out_of_step: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1156,
+    sqlState: '08S01',
+    logLevel: 'warn',
+    cure: 'Check the client library, or connect anew instead of changing the user.',
+  },
+  access_denied: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1045,
+    sqlState: '28000',
+    logLevel: 'info',
+    cure: 'Compare the password of the client with the file of --credentials.',
+    verbatim: true,
   },
   client_packet_too_large: {
     blame: 'client',
@@ -224,14 +251,38 @@ export const errorTable = {
     logLevel: 'error',
     cure: 'Look at the certificate with openssl x509 -text, and replace it.',
   },
+  server_refused_credentials: {
+    blame: 'proxy',
+    leg: 'server',
+    errno: 1045,
+    sqlState: '28000',
+    logLevel: 'error',
+    cure: 'Correct the server user or its password in the file of --credentials.',
+  },
+  server_plugin_unsupported: {
+    blame: 'proxy',
+    leg: 'server',
+    errno: 2059,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Let the client log in itself, or give the account another authentication plugin.',
+  },
   // Refused on purpose: to go on would put a password at risk.
-  password_exchange_unsupported: {
+  cleartext_refused: {
     blame: 'proxy',
     leg: 'none',
     errno: 2061,
     sqlState: 'HY000',
     logLevel: 'warn',
-    cure: 'Use TLS on both legs or on neither, or an account whose plugin never sends the password itself.',
+    cure: 'Use TLS on both legs, or let it through on this route with --allow-cleartext.',
+  },
+  unknown_exchange_refused: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2061,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Use TLS toward the server (--server-ssl-mode), or an account with another authentication plugin.',
   },
   authentication_too_long: {
     blame: 'server',
@@ -302,6 +353,7 @@ export class ProxyError extends Error {
 }
 
 function composeMessage(definition: ErrorDefinition, what: string): string {
+  if (definition.verbatim) return what;
   const leg = definition.leg === 'none' ? 'mysql-tls-proxy' : `mysql-tls-proxy, ${definition.leg} leg`;
   return `${leg}: ${what}. ${definition.cure}`;
 }

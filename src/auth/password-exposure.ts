@@ -1,35 +1,31 @@
 /**
- * Keeps passwords off plaintext wires while the proxy relays an authentication dialogue that it does not translate.
+ * Keeps passwords off plaintext wires while client and server authenticate through the proxy.
  *
- * Some plugins hand over the password itself where their leg is secure, and an RSA-encrypted one where it is not. With
- * one secure leg and one that is not, client and server disagree about which of the two comes: the server would take a
- * key request for a (wrong) password, or the password would travel in clear. Such a dialogue is refused.
+ * Plugins that send the password, or a token, in clear pass only between secure legs, or where the route allows it.
  *
  * Where the client's leg is secure and the server's is plaintext TCP, whoever sits on that wire can pose as the server
- * and ask for anything. There only what is known to give nothing away passes. Pure.
+ * and ask for anything. There only what is known to give nothing away passes. What caching_sha2_password and
+ * sha256_password send on unequal legs never comes here: the proxy translates it. Pure.
  */
 import { ProxyError } from '../errors.js';
 import type { AuthReply } from '../wire/replies.js';
+import {
+  CACHING_SHA2_PASSWORD,
+  CACHING_SHA2_SCRAMBLE_LENGTH,
+  isFastAuthSuccess,
+  isFullAuthRequest,
+} from './caching-sha2-password.js';
+import { CLEAR_PASSWORD } from './clear-password.js';
+import { areBothSecure, areEqual, isServerLegExposed, type Legs } from './leg-security.js';
+import { SHA256_PASSWORD } from './sha256-password.js';
 
-export interface LegSecurity {
-  readonly tls: boolean;
-  /** On a socket file the bytes stay inside the machine. */
-  readonly unix: boolean;
-}
+/** MariaDB's plugin for PAM: prompts and answers. */
+export const DIALOG = 'dialog';
 
-export interface Legs {
-  readonly client: LegSecurity;
-  readonly server: LegSecurity;
-}
-
-const CACHING_SHA2 = 'caching_sha2_password';
-const SHA256 = 'sha256_password';
-const CACHING_SHA2_SCRAMBLE_LENGTH = 32;
-
-/** The password, or a token as good as one, is sent as it is. */
+/** The password, or a token as good as one, is sent as it is. LDAP's simple form uses mysql_clear_password. */
 const CLEARTEXT_PLUGINS: ReadonlySet<string> = new Set([
-  'mysql_clear_password',
-  'dialog',
+  CLEAR_PASSWORD,
+  DIALOG,
   'authentication_openid_connect_client',
 ]);
 
@@ -48,72 +44,98 @@ const CHALLENGE_RESPONSE_PLUGINS: ReadonlySet<string> = new Set([
   'authentication_oci_client',
 ]);
 
-/** The client believes its leg to be secure, and what it says would go out on a plaintext wire. */
-export function isServerLegExposed({ client, server }: Legs): boolean {
-  return (client.tls || client.unix) && !server.tls && !server.unix;
+export interface ExposurePolicy {
+  readonly legs: Legs;
+  /** The route lets clear text through wherever a client sends it. */
+  readonly allowCleartext: boolean;
 }
 
 /**
  * Checks a server's packet before the client sees it and answers. `plugin` is the one that the packet belongs to, or
- * switches to. Throws ProxyError `password_exchange_unsupported`.
+ * switches to. Throws ProxyError `cleartext_refused` or `unknown_exchange_refused`.
  */
-export function assertQuestionIsSafe(plugin: string, question: AuthReply, legs: Legs): void {
-  if (CLEARTEXT_PLUGINS.has(plugin) && !bothSecure(legs)) throw refusal(plugin);
-  if (plugin === CACHING_SHA2 && isSecure(legs.client, plugin) !== isSecure(legs.server, plugin)) {
-    // A switch is answered with a scramble and a success with nothing; anything else asks for the password.
-    if (!startsDialogue(question) && !isFastAuthSuccess(plugin, question)) throw refusal(plugin);
+export function assertQuestionIsSafe(
+  plugin: string,
+  question: AuthReply,
+  { legs, allowCleartext }: ExposurePolicy,
+): void {
+  if (CLEARTEXT_PLUGINS.has(plugin)) {
+    if (!allowCleartext && !areBothSecure(legs)) throw cleartextRefusal(plugin, legs);
+    return;
   }
-  if (
-    isServerLegExposed(legs) &&
-    ![CACHING_SHA2, SHA256].includes(plugin) &&
-    !CHALLENGE_RESPONSE_PLUGINS.has(plugin)
-  ) {
-    throw refusal(plugin);
-  }
+  if (!isServerLegExposed(legs) || CHALLENGE_RESPONSE_PLUGINS.has(plugin)) return;
+  if (![CACHING_SHA2_PASSWORD, SHA256_PASSWORD].includes(plugin)) throw unknownExchange(plugin);
+  // A switch is answered with a scramble and a success with nothing. Clients also take variants of the question for
+  // the password, each client others; all that is not exactly the question is refused.
+  const isKnown =
+    startsDialogue(question) || isFastAuthSuccess(plugin, question) || isFullAuthRequest(plugin, question);
+  if (!isKnown) throw unknownExchange(plugin);
 }
 
 /**
- * Checks a client's answer, or the auth response of its login, before the server gets it. `plugin` is the one that the
- * answer is for. Throws ProxyError `password_exchange_unsupported`.
+ * Checks a client's answer, or the auth response of its login, before the server gets it as it is. `plugin` is the one
+ * that the answer is for. Throws ProxyError `cleartext_refused` or `unknown_exchange_refused`.
  */
-export function assertAnswerIsSafe(plugin: string, answer: Buffer, legs: Legs): void {
+export function assertAnswerIsSafe(
+  plugin: string,
+  answer: Buffer,
+  { legs, allowCleartext }: ExposurePolicy,
+): void {
   if (isEmptyPassword(answer)) return;
-  if (CLEARTEXT_PLUGINS.has(plugin) && !bothSecure(legs)) throw refusal(plugin);
-  if (plugin === SHA256 && legs.client.tls !== legs.server.tls) throw refusal(plugin);
+  if (CLEARTEXT_PLUGINS.has(plugin)) {
+    if (!allowCleartext && !areBothSecure(legs)) throw cleartextRefusal(plugin, legs);
+    return;
+  }
   if (!isServerLegExposed(legs) || CHALLENGE_RESPONSE_PLUGINS.has(plugin)) return;
-  if (plugin !== CACHING_SHA2 || answer.length !== CACHING_SHA2_SCRAMBLE_LENGTH) throw refusal(plugin);
+  if (plugin !== CACHING_SHA2_PASSWORD || answer.length !== CACHING_SHA2_SCRAMBLE_LENGTH)
+    throw unknownExchange(plugin);
 }
 
-/** caching_sha2_password: "your password was in my cache". The one packet that no answer follows; OK comes next. */
-export function isFastAuthSuccess(plugin: string, reply: AuthReply): boolean {
-  return (
-    plugin === CACHING_SHA2 &&
-    reply.kind === 'auth-more-data' &&
-    reply.data.length === 1 &&
-    reply.data[0] === 0x03
-  );
+/**
+ * Whether the password, which the client sends in the form of its leg, has to be put into another form for the server. On
+ * an exposed leg always: clients on socket files are not of one mind about sha256_password.
+ */
+export function isToBeTranslated(plugin: string, legs: Legs): boolean {
+  return !areEqual(legs, plugin) || isServerLegExposed(legs);
+}
+
+/**
+ * Whether the first answer of a client, which it gave without being asked, is of no use for this server: the password
+ * in the form of the client's leg. To be withheld, so that the server asks for it.
+ */
+export function isForOtherLeg(plugin: string, answer: Buffer, legs: Legs): boolean {
+  return plugin === SHA256_PASSWORD && isToBeTranslated(plugin, legs) && !isEmptyPassword(answer);
+}
+
+/** Whether the client's answer to this question is the password, in clear or encrypted. */
+export function asksForPassword(plugin: string, question: AuthReply): boolean {
+  if (plugin === SHA256_PASSWORD) return startsDialogue(question);
+  return isFullAuthRequest(plugin, question);
+}
+
+/** Nothing, or the single zero byte of sha256_password. */
+export function isEmptyPassword(answer: Buffer): boolean {
+  return answer.length === 0 || (answer.length === 1 && answer[0] === 0);
 }
 
 function startsDialogue(question: AuthReply): boolean {
   return question.kind === 'auth-switch' || question.kind === 'next-factor';
 }
 
-function isEmptyPassword(answer: Buffer): boolean {
-  return answer.length === 0 || (answer.length === 1 && answer[0] === 0);
-}
-
-function bothSecure({ client, server }: Legs): boolean {
-  return (client.tls || client.unix) && (server.tls || server.unix);
-}
-
-/** caching_sha2_password trusts a unix socket as much as TLS, at both ends; sha256_password does not. */
-function isSecure(leg: LegSecurity, plugin: string): boolean {
-  return leg.tls || (leg.unix && plugin === CACHING_SHA2);
-}
-
-function refusal(plugin: string): ProxyError {
+function cleartextRefusal(plugin: string, legs: Legs): ProxyError {
+  const plaintext = [
+    ...(legs.client.tls || legs.client.unix ? [] : ['client']),
+    ...(legs.server.tls || legs.server.unix ? [] : ['server']),
+  ];
   return new ProxyError(
-    'password_exchange_unsupported',
-    `${plugin.slice(0, 64)} could send the password over two legs of which one is not secure`,
+    'cleartext_refused',
+    `${plugin} sends the password in clear, and the ${plaintext.join(' leg and the ')} leg is in plaintext`,
+  );
+}
+
+function unknownExchange(plugin: string): ProxyError {
+  return new ProxyError(
+    'unknown_exchange_refused',
+    `the server wants something of the client with ${plugin.slice(0, 64)} that may be a password, and the server leg is in plaintext`,
   );
 }

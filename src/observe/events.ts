@@ -33,6 +33,12 @@ export const PASSED_THROUGH: TlsDescription = Object.freeze({
   cipher: 'passthrough',
 });
 
+/**
+ * How a login came about: every packet passed as it was; the password was put into the form of the other leg; the proxy
+ * got the password from the client and answered the server with it; or both sides are in the credentials file.
+ */
+export type AuthenticationPath = 'relayed' | 'translated' | 'bridged' | 'credentials';
+
 /** One connection of a client and what is known of it so far. Observers read it and keep no reference after `closed`. */
 export interface ConnectionRecord {
   /** Counts from 1 in each process. */
@@ -49,6 +55,12 @@ export interface ConnectionRecord {
   serverThreadId: number;
   /** User name as the client sent it; empty before the login. */
   user: string;
+  /** Plugin that the client named in its login; empty before it, and where nothing of it is seen. */
+  clientPlugin: string;
+  /** Plugin that the server asked for last; empty while it has not asked. */
+  serverPlugin: string;
+  /** Of the last login or COM_CHANGE_USER. */
+  authentication: AuthenticationPath;
   clientTls: TlsDescription;
   serverTls: TlsDescription;
   /** MySQL protocol bytes (inside TLS, not the records around it) after authentication. */
@@ -60,8 +72,9 @@ export interface ConnectionRecord {
 export type CloseReason = 'client_closed' | 'server_closed' | 'login_refused' | ProxyError['code'];
 
 /**
- * Called synchronously, in this order: `opened`, then any of `tlsEstablished` and `tlsFailed`, then `established` or
- * `failed`, last `closed` (always, once). Must not throw.
+ * Called synchronously, in this order: `opened`, then any of `tlsEstablished` and `tlsFailed`, then `established`,
+ * `refused` or `failed`; after `established` any number of `userChanged` and `userChangeRefused`, and perhaps `failed`;
+ * last `closed` (always, once). Must not throw.
  */
 export interface Observer {
   /** A client was accepted. */
@@ -72,7 +85,11 @@ export interface Observer {
   tlsFailed?(connection: ConnectionRecord, leg: 'client' | 'server', error: ProxyError): void;
   /** The login was accepted; both legs are relayed from here on. */
   established?(connection: ConnectionRecord): void;
-  /** The connection ended before its login was accepted, by an error of either leg or of the proxy. */
+  /** A COM_CHANGE_USER was accepted; `user` and what belongs to the login have just been set. */
+  userChanged?(connection: ConnectionRecord): void;
+  /** The server refused a COM_CHANGE_USER (its own ERR went through unchanged); `user` is the one from before. */
+  userChangeRefused?(connection: ConnectionRecord, errno: number): void;
+  /** The login, or a COM_CHANGE_USER, came to nothing, by an error of either leg or of the proxy. */
   failed?(connection: ConnectionRecord, error: ProxyError): void;
   /** The server refused the login (its own ERR went through unchanged). */
   refused?(connection: ConnectionRecord, errno: number): void;

@@ -90,11 +90,12 @@ export function logObserver(logger: Logger): Observer {
     },
     established: (connection) => {
       established.add(connection);
-      logger.debug(
-        { ...summary(connection), user: printable(connection.user, LONGEST_NAME) },
-        'login accepted',
-      );
+      logger.debug({ ...summary(connection), ...loginOf(connection) }, 'login accepted');
     },
+    userChanged: (connection) =>
+      logger.debug({ ...summary(connection), ...loginOf(connection) }, 'user changed'),
+    userChangeRefused: (connection, errno) =>
+      logger.info({ ...details(connection), errno }, 'change of user refused by the server'),
     failed: (connection, error) => {
       const { leg, logLevel } = error.definition;
       logger[logLevel]({ ...details(connection), code: error.code, leg, ...causeOf(error) }, error.message);
@@ -119,6 +120,15 @@ function reasonLevel(reason: CloseReason): string {
 
 function summary({ id, route, clientAddress }: ConnectionRecord): object {
   return { connection: id, route, client: clientAddress };
+}
+
+function loginOf({ user, clientPlugin, serverPlugin, authentication }: ConnectionRecord): object {
+  return {
+    user: printable(user, LONGEST_NAME),
+    authentication,
+    clientPlugin: printable(clientPlugin, LONGEST_NAME),
+    serverPlugin: printable(serverPlugin, LONGEST_NAME),
+  };
 }
 
 function details(connection: ConnectionRecord): object {

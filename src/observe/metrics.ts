@@ -153,7 +153,10 @@ export function createMetrics(routeNames: readonly string[], version: string): M
       counted.set(connection, labels);
       for (const label of labels) sessions.inc({ route: connection.route, ...label });
     },
-    failed: ({ route }, error) => rejected.inc({ route, reason: error.code }),
+    failed: (connection, error) => {
+      // A session that ends at a COM_CHANGE_USER was let in before.
+      if (!counted.has(connection)) rejected.inc({ route: connection.route, reason: error.code });
+    },
     refused: ({ route }) => rejected.inc({ route, reason: 'login_refused' }),
     closed: (connection) => {
       const { route } = connection;

@@ -21,6 +21,9 @@ export function combineObservers(observers: readonly Observer[]): Observer {
     tlsEstablished: (connection, leg) => tell((observer) => observer.tlsEstablished?.(connection, leg)),
     tlsFailed: (connection, leg, error) => tell((observer) => observer.tlsFailed?.(connection, leg, error)),
     established: (connection) => tell((observer) => observer.established?.(connection)),
+    userChanged: (connection) => tell((observer) => observer.userChanged?.(connection)),
+    userChangeRefused: (connection, errno) =>
+      tell((observer) => observer.userChangeRefused?.(connection, errno)),
     failed: (connection, error) => tell((observer) => observer.failed?.(connection, error)),
     refused: (connection, errno) => tell((observer) => observer.refused?.(connection, errno)),
     closed: (connection, reason) => tell((observer) => observer.closed?.(connection, reason)),

@@ -5,7 +5,7 @@
  * one that no server accepts and waits for the refusal.
  */
 import { randomBytes } from 'node:crypto';
-import { isFastAuthSuccess } from '../auth/password-exposure.js';
+import { CACHING_SHA2_PASSWORD, isFastAuthSuccess } from '../auth/caching-sha2-password.js';
 import { CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION } from '../wire/capabilities.js';
 import { encodePacket } from '../wire/framing.js';
 import { decodeGreeting, type Greeting } from '../wire/greeting.js';
@@ -30,7 +30,9 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
   const { port } = server;
   const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not refuse in time'));
   try {
-    if (server.stage === 'greeted' || server.stage === 'upgraded') {
+    if (server.stage === 'idle') {
+      port.socket.end(encodePacket(0, COM_QUIT));
+    } else if (server.stage === 'greeted' || server.stage === 'upgraded') {
       port.write(loginToBeRefused(server));
       server.stage = 'login-sent';
     } else if (server.stage === 'asking') {
@@ -59,7 +61,7 @@ async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<v
       port.socket.end(encodePacket(0, COM_QUIT));
       return;
     }
-    if (!isFastAuthSuccess('caching_sha2_password', reply)) port.write(wrongAnswer());
+    if (!isFastAuthSuccess(CACHING_SHA2_PASSWORD, reply)) port.write(wrongAnswer());
   }
 }
 

@@ -1,5 +1,6 @@
 /** The two connections of a session and how far each has come: what decides the form of an error, and how to leave. */
 import type { Socket } from 'node:net';
+import type { LegSecurity } from '../auth/leg-security.js';
 import type { Address } from '../config/model.js';
 import type { PacketPort } from './packet-port.js';
 
@@ -15,6 +16,11 @@ export interface ClientLeg {
   /** The client's library shows no error whose number is a client's own (2000-2999). */
   hidesClientErrors: boolean;
   isTls: boolean;
+  /**
+   * 20 bytes: the nonce that the client was given last, by the greeting or by a switch. Old libraries answer a switch to
+   * mysql_native_password within a session with that one, whatever the switch says; servers repeat it, too.
+   */
+  nonce: Buffer;
 }
 
 export interface ServerLeg {
@@ -24,10 +30,17 @@ export interface ServerLeg {
   readonly name: string;
   /** Payload of the server's first packet: a greeting, or an ERR in its place. */
   readonly firstPacket: Buffer;
-  /** `login-sent`: the server's turn; `asking`: the client's. */
-  stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'asking' | 'decided';
+  /** `login-sent`: the server's turn; `asking`: the client's; `idle`: it waits for a command. */
+  stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'asking' | 'decided' | 'idle';
   /** Payload of the SSLRequest that this server got: the login behind it must begin with the same bytes. */
   sslRequest: Buffer | undefined;
+}
+
+export function legSecurity(
+  leg: Pick<ClientLeg, 'isUnix'> | Pick<ServerLeg, 'address'>,
+  isTls: boolean,
+): LegSecurity {
+  return { tls: isTls, unix: 'isUnix' in leg ? leg.isUnix : leg.address.kind === 'unix' };
 }
 
 /** Both legs' sockets have small packets to pass on at once, and peers that vanish without a word. */

@@ -49,7 +49,7 @@ export class PacketPort {
       leg: 'client' | 'server';
       peer: string;
       nextSequenceId?: number;
-      onGone?: (reason: ProxyError) => void;
+      onGone?: ((reason: ProxyError) => void) | undefined;
     },
   ) {
     this.socket = socket;
@@ -94,6 +94,14 @@ export class PacketPort {
   /** Sends one payload under the leg's next sequence id. */
   write(payload: Buffer): void {
     this.socket.write(encodePacket(this.#nextSequenceId, payload));
+    this.#nextSequenceId = (this.#nextSequenceId + 1) & 0xff;
+  }
+
+  /** As `write`, and overwrites the payload at once, and its copy as soon as it has been handed to the system or to TLS. */
+  writeSecret(payload: Buffer): void {
+    const packet = encodePacket(this.#nextSequenceId, payload);
+    payload.fill(0);
+    this.socket.write(packet, () => packet.fill(0));
     this.#nextSequenceId = (this.#nextSequenceId + 1) & 0xff;
   }
 

@@ -1,28 +1,56 @@
-/** Decides TLS on both legs, from the server's greeting and the route alone. Pure. */
+/** Decides what each leg is offered, from the server's greeting, the route and where the client is. Pure. */
+import { areEqualForAll } from '../auth/leg-security.js';
+import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { ProxyError } from '../errors.js';
-import { CLIENT_SSL, has, offeredToClient } from '../wire/capabilities.js';
+import { CLIENT_SSL, has, isCompressed, offeredToClient } from '../wire/capabilities.js';
 import type { Greeting } from '../wire/greeting.js';
-import type { Route } from './route.js';
+import type { SessionTerms } from './handshake.js';
+import { type ClientLeg, legSecurity, type ServerLeg } from './legs.js';
+import { bridges, mayStayPlaintext, type Route } from './route.js';
 
-export interface TlsPlan {
+export interface HandshakePlan {
   /** Capability flags of the greeting that the client gets. */
   readonly offered: number;
   readonly offerTls: boolean;
+  /** Default plugin of the greeting that the client gets; empty where the server names none. */
+  readonly authPlugin: string;
 }
 
 /** Throws ProxyError `server_tls_not_offered`: a leg that must be encrypted never falls back to plaintext. */
-export function planTls(greeting: Greeting, route: Route, server: string): TlsPlan {
+export function planHandshake(
+  greeting: Greeting,
+  route: Route,
+  client: Pick<ClientLeg, 'isUnix' | 'remoteAddress'>,
+  server: Pick<ServerLeg, 'name' | 'address'>,
+): HandshakePlan {
   const serverOffersTls = has(greeting.capabilities, CLIENT_SSL);
   const { sslMode } = route.config.server;
   if (!serverOffersTls && sslMode !== 'DISABLED' && sslMode !== 'PREFERRED' && sslMode !== 'AS_CLIENT') {
     throw new ProxyError(
       'server_tls_not_offered',
-      `${server} offers no TLS, and the route demands ${sslMode}`,
+      `${server.name} offers no TLS, and the route demands ${sslMode}`,
     );
   }
   // AS_CLIENT: a client must not be promised TLS that would end at the proxy.
   const offerTls = route.clientTls !== undefined && (sslMode !== 'AS_CLIENT' || serverOffersTls);
-  return { offered: offeredToClient(greeting.capabilities, offerTls), offerTls };
+  // A COM_CHANGE_USER that the proxy has to take part in can not be found in compressed bytes, and once compression is
+  // offered the client uses it. So it is not offered where the legs may turn out unequal.
+  const clientTls = [...(offerTls ? [true] : []), ...(mayStayPlaintext(route, client) ? [false] : [])];
+  const alwaysEqual = clientTls.every((isTls) =>
+    areEqualForAll({
+      client: legSecurity(client, isTls),
+      server: legSecurity(server, useServerTls(greeting, route, isTls)),
+    }),
+  );
+  return {
+    offered: offeredToClient(greeting.capabilities, {
+      offerTls,
+      offerCompression: alwaysEqual && !bridges(route),
+    }),
+    offerTls,
+    // Old libraries give up at a name that they do not know, before they have said who they are.
+    authPlugin: bridges(route) && greeting.authPlugin !== '' ? NATIVE_PASSWORD : greeting.authPlugin,
+  };
 }
 
 /** Whether the server leg becomes TLS, now that it is known what the client leg is. */
@@ -31,4 +59,13 @@ export function useServerTls(greeting: Greeting, route: Route, clientIsTls: bool
   if (sslMode === 'DISABLED') return false;
   if (sslMode === 'AS_CLIENT') return clientIsTls;
   return sslMode !== 'PREFERRED' || has(greeting.capabilities, CLIENT_SSL);
+}
+
+/**
+ * Whether the commands of a session are followed, so that the proxy takes part in a COM_CHANGE_USER. Between two TLS legs
+ * it need not; compression is only there where the legs are equal in any case.
+ */
+export function isWatched({ capabilities, legs }: SessionTerms, route: Route): boolean {
+  if (isCompressed(capabilities)) return false;
+  return bridges(route) || !(legs.client.tls && legs.server.tls);
 }

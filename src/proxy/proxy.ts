@@ -1,11 +1,12 @@
 /** The running proxy: its listeners, its routes and the sessions in progress. */
 import type { Socket } from 'node:net';
+import { ownRsaKey, type RsaKeySource } from '../auth/rsa-key.js';
 import { type Address, formatAddress, type ProxyConfig, type RouteConfig } from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import type { Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { type Listener, listen } from './listener.js';
-import { createRoute, type Route } from './route.js';
+import { createRoute, mayNeedOwnRsaKey, type Route } from './route.js';
 import { Session } from './session.js';
 
 export interface BoundAddress {
@@ -42,7 +43,10 @@ export async function startProxy(
   /** Those of them that were let in: who is being refused takes no one's place. */
   const admitted = new Set<Session>();
   let config = initial;
-  let routes = createRoutes(config);
+  const ownKey = ownRsaKey(config.stateDirectory);
+  let routes = createRoutes(config, ownKey);
+  // What is wrong with the key that is kept should be known now, not when the first client needs it.
+  if (config.stateDirectory !== undefined && [...routes.values()].some(mayNeedOwnRsaKey)) await ownKey();
   let accepting = true;
   let lastId = 0;
 
@@ -95,7 +99,7 @@ export async function startProxy(
     connections: () => sessions.size,
     reload: async (next) => {
       assertSameListeners(config.routes, next.routes);
-      routes = createRoutes(next);
+      routes = createRoutes(next, ownKey);
       config = next;
     },
     close: async ({ graceMs = 0 } = {}) => {
@@ -109,8 +113,8 @@ export async function startProxy(
   };
 }
 
-function createRoutes(config: ProxyConfig): ReadonlyMap<string, Route> {
-  return new Map(config.routes.map((route) => [route.name, createRoute(route)]));
+function createRoutes({ routes, users }: ProxyConfig, ownKey: RsaKeySource): ReadonlyMap<string, Route> {
+  return new Map(routes.map((route) => [route.name, createRoute(route, users, ownKey)]));
 }
 
 function assertSameListeners(current: readonly RouteConfig[], next: readonly RouteConfig[]): void {

@@ -1,6 +1,7 @@
 /** A route as it runs: its configuration with the TLS contexts built from it. Replaced as a whole by a reload. */
 import { BlockList, isIP } from 'node:net';
-import type { RouteConfig } from '../config/model.js';
+import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
+import type { RouteConfig, UserCredential } from '../config/model.js';
 import {
   type ClientLegTls,
   createClientLegTls,
@@ -15,16 +16,31 @@ export interface Route {
   /** Undefined where the server leg stays in plaintext. */
   readonly serverTls: ServerLegTls | undefined;
   readonly plaintextNetworks: BlockList;
+  /** The key that clients encrypt their password with where their leg is in plaintext. */
+  readonly rsaKey: RsaKeySource;
+  /** Those whose login the proxy checks itself, of this route and of all. */
+  readonly users: readonly UserCredential[];
 }
 
-/** Throws where a certificate, key or cipher list is unusable. */
-export function createRoute(config: RouteConfig): Route {
+/** Throws where a certificate, key or cipher list is unusable. `ownKey` serves routes that are given no RSA key. */
+export function createRoute(
+  config: RouteConfig,
+  users: readonly UserCredential[],
+  ownKey: RsaKeySource,
+): Route {
   return {
     config,
     clientTls: createClientLegTls(config.client),
     serverTls: config.client.sslMode === 'PASSTHROUGH' ? undefined : createServerLegTls(config.server),
     plaintextNetworks: networks(config.client.plaintextFrom),
+    rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
+    users: users.filter(({ route }) => route === undefined || route === config.name),
   };
+}
+
+/** The proxy itself may log in at the server, or ask clients for their password. */
+export function bridges({ config, users }: Route): boolean {
+  return config.authBridge !== 'off' || users.length > 0;
 }
 
 function networks(cidrs: readonly string[]): BlockList {
@@ -46,4 +62,10 @@ export function mayStayPlaintext(route: Route, client: { isUnix: boolean; remote
   return (
     version !== 0 && route.plaintextNetworks.check(client.remoteAddress, version === 6 ? 'ipv6' : 'ipv4')
   );
+}
+
+/** A client in plaintext may want to encrypt its password, and the route was given no key for that. */
+export function mayNeedOwnRsaKey({ config }: Route): boolean {
+  if (config.client.sslMode === 'PASSTHROUGH' || config.rsaPrivateKey !== undefined) return false;
+  return config.client.sslMode !== 'REQUIRED' || config.listen.some(({ kind }) => kind === 'unix');
 }

@@ -9,12 +9,15 @@ import {
   PASSED_THROUGH,
   PLAINTEXT,
 } from '../observe/events.js';
+import { CommandTracker } from '../wire/command-tracker.js';
 import { encodeErr } from '../wire/replies.js';
-import { type Decision, handshake } from './handshake.js';
+import { changeUser } from './change-user.js';
+import { type HandshakeResult, handshake, type SessionTerms } from './handshake.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { passFirstPackets } from './passthrough.js';
+import { isWatched } from './plan.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import { openServer } from './servers.js';
 import { splice } from './splice.js';
@@ -48,6 +51,7 @@ export class Session {
   readonly #clientGone = new AbortController();
   /** Aborted by `stop`: no time is left for good manners. */
   readonly #stopped = new AbortController();
+  readonly #signal = AbortSignal.any([this.#deadline.signal, this.#clientGone.signal]);
   #relayed: readonly Socket[] = [];
 
   constructor(socket: Socket, options: SessionOptions) {
@@ -67,20 +71,23 @@ export class Session {
       serverVersion: '',
       serverThreadId: 0,
       user: '',
+      clientPlugin: '',
+      serverPlugin: '',
+      authentication: 'relayed',
       clientTls: passthrough ? PASSED_THROUGH : PLAINTEXT,
       serverTls: passthrough ? PASSED_THROUGH : PLAINTEXT,
       bytesFromClient: 0,
       bytesFromServer: 0,
     };
-    const peer = this.#record.clientAddress;
     this.#client = {
-      port: new PacketPort(socket, { leg: 'client', peer, onGone: this.#onClientGone }),
+      port: this.#clientPort(socket),
       isUnix: options.isUnix,
       remoteAddress,
       stage: 'accepted',
       isProtocol41: false,
       hidesClientErrors: false,
       isTls: false,
+      nonce: Buffer.alloc(0),
     };
     this.ended = this.#run();
   }
@@ -100,49 +107,87 @@ export class Session {
   }
 
   async #serve(): Promise<CloseReason> {
-    const { route, connectTimeout, handshakeTimeout } = this.#options;
-    const signal = AbortSignal.any([this.#deadline.signal, this.#clientGone.signal]);
-    const timer = setTimeout(() => this.#deadline.abort(this.#timeout()), handshakeTimeout);
+    const { route, connectTimeout } = this.#options;
     let opening: Promise<ServerLeg> | undefined;
-    let server: ServerLeg;
-    let decision: Decision;
     try {
       this.#refuseEarly();
-      opening = openServer(route.config.servers, connectTimeout, this.#deadline.signal);
-      server = await unlessAborted(opening, signal);
-      decision = await this.#negotiate(server, signal);
+      const { server, decision, terms } = await this.#inTime(async () => {
+        opening = openServer(route.config.servers, connectTimeout, this.#deadline.signal);
+        const reached = await unlessAborted(opening, this.#signal);
+        return { server: reached, ...(await this.#negotiate(reached)) };
+      });
+      if (!decision.accepted) return this.#refuse(server, decision.errno);
+      this.#options.observer.established?.(this.#record);
+      return await this.#relay(server, terms);
     } catch (thrown) {
       return this.#fail(toProxyError(thrown), opening);
-    } finally {
-      clearTimeout(timer);
     }
-    return decision.accepted ? this.#relay(server) : this.#refuse(server, decision.errno);
   }
 
-  async #negotiate(server: ServerLeg, signal: AbortSignal): Promise<Decision> {
+  async #negotiate(server: ServerLeg): Promise<HandshakeResult> {
     const { route, observer } = this.#options;
     this.#record.serverAddress = server.name;
     if (route.config.client.sslMode === 'PASSTHROUGH') {
-      await passFirstPackets(this.#client, server, this.#record, signal);
-      return { accepted: true };
+      await passFirstPackets(this.#client, server, this.#record, this.#signal);
+      return { decision: { accepted: true } };
     }
     return handshake(this.#client, server, {
       route,
       record: this.#record,
       observer,
       deadline: this.#deadline.signal,
-      signal,
+      signal: this.#signal,
       onClientGone: this.#onClientGone,
     });
   }
 
-  async #relay(server: ServerLeg): Promise<CloseReason> {
-    this.#options.observer.established?.(this.#record);
-    const [client, upstream] = [this.#client.port.release(), server.port.release()];
-    this.#relayed = [client, upstream];
-    if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
-    const reason = await splice(client, upstream, this.#record);
-    return this.#stopped.signal.aborted ? 'proxy_shutdown' : reason;
+  /** Until the connection ends, with a stop at each COM_CHANGE_USER that the proxy has to take part in. */
+  async #relay(server: ServerLeg, terms: SessionTerms | undefined): Promise<CloseReason> {
+    const { route } = this.#options;
+    const tracker =
+      terms !== undefined && isWatched(terms, route) ? new CommandTracker(terms.capabilities) : undefined;
+    for (;;) {
+      const [client, upstream] = [this.#client.port.release(), server.port.release()];
+      this.#relayed = [client, upstream];
+      if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
+      const end = await splice(client, upstream, this.#record, tracker);
+      if (end !== 'change_user') return this.#stopped.signal.aborted ? 'proxy_shutdown' : end;
+      this.#relayed = [];
+      this.#client.port = this.#clientPort(client);
+      server.port = new PacketPort(upstream, { leg: 'server', peer: server.name });
+      server.stage = 'idle';
+      if (terms === undefined || tracker === undefined)
+        throw new Error('a COM_CHANGE_USER that no one looked for');
+      await this.#changeUser(server, terms, tracker);
+    }
+  }
+
+  async #changeUser(server: ServerLeg, terms: SessionTerms, tracker: CommandTracker): Promise<void> {
+    const { route, observer } = this.#options;
+    if (tracker.isLost || !tracker.isIdle) {
+      throw new ProxyError(
+        'client_out_of_step',
+        'the client sent COM_CHANGE_USER while replies to earlier commands were outstanding',
+      );
+    }
+    const { user } = this.#record;
+    const context = { route, record: this.#record, signal: this.#signal };
+    const decision = await this.#inTime(() => changeUser(this.#client, server, terms, context));
+    tracker.changeUserDone();
+    if (decision.accepted) return observer.userChanged?.(this.#record);
+    // Some servers end the session then, others go on with the user as it was.
+    this.#record.user = user;
+    observer.userChangeRefused?.(this.#record, decision.errno);
+  }
+
+  /** Runs a login or a COM_CHANGE_USER, which must be decided before the handshake timeout is over. */
+  async #inTime<T>(work: () => Promise<T>): Promise<T> {
+    const timer = setTimeout(() => this.#deadline.abort(this.#timeout()), this.#options.handshakeTimeout);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** The server refused the login, and the client has its ERR. */
@@ -173,6 +218,14 @@ export class Session {
         `connections from ${this.#client.remoteAddress} using insecure transport are prohibited, and the route offers no TLS`,
       );
     }
+  }
+
+  #clientPort(socket: Socket): PacketPort {
+    return new PacketPort(socket, {
+      leg: 'client',
+      peer: this.#record.clientAddress,
+      onGone: this.#onClientGone,
+    });
   }
 
   readonly #onClientGone = (reason: ProxyError): void => this.#clientGone.abort(reason);

@@ -1,10 +1,14 @@
 /**
  * Relays raw bytes between the two legs after authentication: with back-pressure, half-close and nothing held back. Node
- * waits for no packet here: a chunk that arrives on one leg is written to the other as it is.
+ * waits for no packet here: a chunk that arrives on one leg is written to the other as it is. With a tracker, the relay
+ * ends where the client begins a COM_CHANGE_USER, after everything before it has been answered.
  */
 import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRecord } from '../observe/events.js';
-import { ignoreErrors } from './legs.js';
+import type { CommandTracker } from '../wire/command-tracker.js';
+
+/** Why the relay ended: both sockets are closed, or they are paused in front of a COM_CHANGE_USER. */
+export type SpliceEnd = CloseReason | 'change_user';
 
 /**
  * How long, in milliseconds, one direction may stay silent after the other has ended before both sockets are cut. Only a
@@ -12,12 +16,31 @@ import { ignoreErrors } from './legs.js';
  */
 const LINGER_MS = 30_000;
 
-/** Resolves when both sockets are closed. Counts bytes into the record as they arrive. */
-export function splice(client: Socket, server: Socket, record: ConnectionRecord): Promise<CloseReason> {
+/**
+ * How long, in milliseconds, a COM_CHANGE_USER is held back behind commands whose replies do not go on. Clients wait for
+ * them, so this is either a very slow statement or a reply that was not understood; a held client would wait forever.
+ */
+const HELD_MS = 30_000;
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+/**
+ * Counts bytes into the record as they pass. At `change_user` the client's socket begins with that command, and no
+ * listener is left on either; unless the tracker is idle, replies are outstanding that can not be waited for.
+ */
+export function splice(
+  client: Socket,
+  server: Socket,
+  record: ConnectionRecord,
+  tracker?: CommandTracker,
+): Promise<SpliceEnd> {
   return new Promise((resolve) => {
     const open = new Set([client, server]);
     let reason: CloseReason | undefined;
     let linger: NodeJS.Timeout | undefined;
+    /** Of the client, not passed on yet: the beginning of a command. */
+    let held = NO_BYTES;
+    let patience: NodeJS.Timeout | undefined;
 
     const moved = () =>
       record.bytesFromClient + record.bytesFromServer + client.bytesWritten + server.bytesWritten;
@@ -45,26 +68,66 @@ export function splice(client: Socket, server: Socket, record: ConnectionRecord)
       open.delete(socket);
       if (open.size > 0) return;
       clearTimeout(linger);
+      clearTimeout(patience);
       resolve(reason ?? whose);
     };
-    const onClientEnd = () => onEnd('client_closed', server);
+    const toServer = (bytes: Buffer) => {
+      record.bytesFromClient += bytes.length;
+      if (!server.write(bytes)) client.pause();
+    };
+    const onClientBytes = (chunk: Buffer) => {
+      if (tracker === undefined) return toServer(chunk);
+      const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      const passing = tracker.fromClient(bytes);
+      held = bytes.subarray(passing);
+      if (passing > 0) toServer(bytes.subarray(0, passing));
+      if (tracker.isAtChangeUser) stopAtChangeUser(tracker);
+    };
+    const onServerBytes = (chunk: Buffer) => {
+      record.bytesFromServer += chunk.length;
+      tracker?.fromServer(chunk);
+      if (!client.write(chunk)) server.pause();
+      if (tracker?.isAtChangeUser) stopAtChangeUser(tracker);
+    };
+    const stopAtChangeUser = (at: CommandTracker) => {
+      client.pause();
+      // Replies are outstanding: the client did not wait for them. A tracker that is lost can not tell.
+      if (at.isIdle || at.isLost) return detach();
+      patience ??= setTimeout(detach, HELD_MS);
+      patience.refresh();
+    };
+    const detach = () => {
+      client.pause();
+      server.pause();
+      clearTimeout(patience);
+      for (const [socket, event, listener] of listeners) socket.off(event, listener);
+      clearTimeout(linger);
+      if (held.length > 0) client.unshift(held);
+      resolve('change_user');
+    };
+    const onServerDrain = () => {
+      if (tracker?.isAtChangeUser !== true) client.resume();
+    };
+    const onClientEnd = () => {
+      // Part of a command that will not come: the server is to see it end as the client did.
+      if (held.length > 0 && tracker?.isAtChangeUser !== true) toServer(held);
+      onEnd('client_closed', server);
+    };
     const onServerEnd = () => onEnd('server_closed', client);
     const onClientClose = () => onClose('client_closed', client, server);
     const onServerClose = () => onClose('server_closed', server, client);
-
-    for (const socket of open) ignoreErrors(socket);
-    client.on('data', (chunk: Buffer) => {
-      record.bytesFromClient += chunk.length;
-      if (!server.write(chunk)) client.pause();
-    });
-    server.on('data', (chunk: Buffer) => {
-      record.bytesFromServer += chunk.length;
-      if (!client.write(chunk)) server.pause();
-    });
-    client.on('drain', () => server.resume());
-    server.on('drain', () => client.resume());
-    client.on('end', onClientEnd).on('close', onClientClose);
-    server.on('end', onServerEnd).on('close', onServerClose);
+    // biome-ignore lint/suspicious/noExplicitAny: what `on` and `off` take
+    const listeners: readonly (readonly [Socket, string, (...args: any[]) => void])[] = [
+      [client, 'data', onClientBytes],
+      [server, 'data', onServerBytes],
+      [client, 'drain', () => server.resume()],
+      [server, 'drain', onServerDrain],
+      [client, 'end', onClientEnd],
+      [client, 'close', onClientClose],
+      [server, 'end', onServerEnd],
+      [server, 'close', onServerClose],
+    ];
+    for (const [socket, event, listener] of listeners) socket.on(event, listener);
     // What happened before these listeners were there is not said again.
     if (client.readableEnded) onClientEnd();
     if (server.readableEnded) onServerEnd();

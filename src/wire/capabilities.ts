@@ -31,22 +31,39 @@ export function withoutFlags(capabilities: number, flags: number): number {
 }
 
 /**
- * What the client is offered: the server's own flags, but TLS is the proxy's to offer on this leg.
- * Compression, query attributes and everything else that both ends agree on by themselves stays.
+ * What the client is offered: the server's own flags, but TLS is the proxy's to offer on this leg, and compression may
+ * have to be left out. Query attributes and everything else that both ends agree on by themselves stays.
  */
-export function offeredToClient(serverCapabilities: number, offerTls: boolean): number {
+export function offeredToClient(
+  serverCapabilities: number,
+  { offerTls, offerCompression }: { offerTls: boolean; offerCompression: boolean },
+): number {
+  const flags = offerCompression
+    ? serverCapabilities
+    : withoutFlags(serverCapabilities, CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION);
   return offerTls
-    ? withFlags(serverCapabilities, CLIENT_SSL)
-    : withoutFlags(serverCapabilities, CLIENT_SSL | CLIENT_SSL_VERIFY_SERVER_CERT);
+    ? withFlags(flags, CLIENT_SSL)
+    : withoutFlags(flags, CLIENT_SSL | CLIENT_SSL_VERIFY_SERVER_CERT);
 }
 
 /**
  * What the server is told that the client can do. Clients send flags that they were not offered (libmysqlclient and
  * MariaDB Connector/C lay out their login by the server's flags but send their own unmasked), hence the AND.
  * CLIENT_MYSQL says which family the client belongs to, not what was agreed on: it passes as the client set it.
+ * `knowsPlugins`: the proxy logs in itself, and can do what the client may not.
  */
-export function forwardedToServer(clientCapabilities: number, offered: number, useTls: boolean): number {
-  const agreed = clientCapabilities & withFlags(offered, CLIENT_MYSQL);
+export function forwardedToServer(
+  clientCapabilities: number,
+  offered: number,
+  { useTls, knowsPlugins }: { useTls: boolean; knowsPlugins: boolean },
+): number {
+  const own = knowsPlugins ? CLIENT_PLUGIN_AUTH | CLIENT_SECURE_CONNECTION : 0;
+  const agreed = withFlags(clientCapabilities, own) & withFlags(offered, CLIENT_MYSQL);
   const common = withoutFlags(agreed, CLIENT_SSL | CLIENT_SSL_VERIFY_SERVER_CERT);
   return useTls ? withFlags(common, CLIENT_SSL) : common;
+}
+
+/** Bytes after the login are compressed, with zlib or zstd. */
+export function isCompressed(agreedCapabilities: number): boolean {
+  return has(agreedCapabilities, CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION);
 }

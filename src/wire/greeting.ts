@@ -34,6 +34,8 @@ export interface Greeting {
   /** Where the two halves of the capability flags stand; high is undefined where the packet ends before it. */
   readonly capabilitiesLowOffset: number;
   readonly capabilitiesHighOffset: number | undefined;
+  /** Where the name of the plugin stands; at the end where there is none. */
+  readonly authPluginOffset: number;
 }
 
 /** Throws MalformedPacketError for anything that is not a version 10 greeting. */
@@ -61,6 +63,7 @@ export function decodeGreeting(payload: Buffer): Greeting {
       isMariaDb: false,
       capabilitiesLowOffset,
       capabilitiesHighOffset: undefined,
+      authPluginOffset: payload.length,
     };
   }
   const characterSet = reader.uint8('character set');
@@ -75,6 +78,7 @@ export function decodeGreeting(payload: Buffer): Greeting {
     // The last byte is always zero and takes no part in any hash.
     nonce = Buffer.concat([nonceStart, nonceEnd.subarray(0, NONCE_LENGTH - nonceStart.length)]);
   }
+  const authPluginOffset = reader.offset;
   const authPlugin = has(capabilities, CLIENT_PLUGIN_AUTH)
     ? reader.nulTerminatedOrRest().toString('latin1')
     : '';
@@ -89,12 +93,22 @@ export function decodeGreeting(payload: Buffer): Greeting {
     isMariaDb: !has(capabilities, CLIENT_MYSQL) || /mariadb/i.test(serverVersion),
     capabilitiesLowOffset,
     capabilitiesHighOffset,
+    authPluginOffset,
   };
 }
 
-/** The greeting's payload with other capability flags and every other byte as it was. */
-export function withGreetingCapabilities(greeting: Greeting, capabilities: number): Buffer {
-  const payload = Buffer.from(greeting.payload);
+/**
+ * The greeting's payload with other capability flags, and with another default plugin where the server names one; every
+ * other byte is as it was.
+ */
+export function withGreetingTerms(greeting: Greeting, capabilities: number, authPlugin: string): Buffer {
+  const payload =
+    authPlugin === greeting.authPlugin
+      ? Buffer.from(greeting.payload)
+      : Buffer.concat([
+          greeting.payload.subarray(0, greeting.authPluginOffset),
+          Buffer.from(`${authPlugin}\0`, 'latin1'),
+        ]);
   payload.writeUInt16LE(capabilities & 0xffff, greeting.capabilitiesLowOffset);
   if (greeting.capabilitiesHighOffset !== undefined) {
     payload.writeUInt16LE(capabilities >>> 16, greeting.capabilitiesHighOffset);

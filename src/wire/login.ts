@@ -12,6 +12,7 @@ import { ByteReader, MalformedPacketError } from './bytes.js';
 import {
   CLIENT_CONNECT_ATTRS,
   CLIENT_CONNECT_WITH_DB,
+  CLIENT_MYSQL,
   CLIENT_PLUGIN_AUTH,
   CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA,
   CLIENT_PROTOCOL_41,
@@ -26,6 +27,8 @@ const SSL_REQUEST_320_LENGTH = 5;
 const FILLER_LENGTH = 23;
 const MAX_PACKET_SIZE = 0xffffff;
 const DEFAULT_ZSTD_LEVEL = 3;
+const NO_BYTES = Buffer.alloc(0);
+const ZERO_BYTE = Buffer.alloc(1);
 
 export interface ClientFlags {
   /** Unsigned 32 bit; the form before 4.1 has 16. */
@@ -51,12 +54,30 @@ export interface Login {
   /** The flags by which the fields were read. */
   readonly capabilities: number;
   readonly user: string;
+  /** The same as it came: in the character set of the client. */
+  readonly userBytes: Buffer;
   /** Where the auth response stands in the payload, without its length or terminator. */
   readonly authResponse: Buffer;
   readonly schema: string;
+  /** The same as it came. */
+  readonly schemaBytes: Buffer;
   /** Empty where the client names none. */
   readonly authPlugin: string;
+  /** What follows the plugin: attributes, zstd level, bytes that the proxy does not know. */
+  readonly tail: Buffer;
 }
+
+/** Who logs in, and how it is proved: what the proxy may put in the place of what a client said of itself. */
+export interface Identity {
+  readonly user: Buffer;
+  /** At most 250 bytes. */
+  readonly authResponse: Buffer;
+  /** The plugin that the auth response is for. */
+  readonly authPlugin: string;
+}
+
+/** Names no plugin that exists: a server then asks with the plugin of the account, whichever that is. */
+export const NO_PLUGIN = 'mysql_tls_proxy_ask';
 
 /**
  * `capabilities` are those that count for the layout: the client's (those of its SSLRequest, where it sent one) that
@@ -74,16 +95,25 @@ function decodeLogin41(payload: Buffer, capabilities: number): Login {
   reader.uint32('maximum packet size');
   reader.uint8('character set');
   reader.slice(FILLER_LENGTH, 'filler');
-  const user = reader.nulTerminated('user name').toString('utf8');
+  const userBytes = reader.nulTerminated('user name');
   const authResponse = decodeAuthResponse(reader, capabilities);
-  const schema = has(capabilities, CLIENT_CONNECT_WITH_DB)
-    ? reader.nulTerminatedOrRest().toString('utf8')
-    : '';
+  const schemaBytes = has(capabilities, CLIENT_CONNECT_WITH_DB) ? reader.nulTerminatedOrRest() : NO_BYTES;
   // Some clients set the flag and leave the field out.
   const authPlugin = has(capabilities, CLIENT_PLUGIN_AUTH)
     ? reader.nulTerminatedOrRest().toString('latin1')
     : '';
-  return { payload, isProtocol41: true, capabilities, user, authResponse, schema, authPlugin };
+  return {
+    payload,
+    isProtocol41: true,
+    capabilities,
+    user: userBytes.toString('utf8'),
+    userBytes,
+    authResponse,
+    schema: schemaBytes.toString('utf8'),
+    schemaBytes,
+    authPlugin,
+    tail: reader.rest(),
+  };
 }
 
 function decodeAuthResponse(reader: ByteReader, capabilities: number): Buffer {
@@ -98,11 +128,37 @@ function decodeLogin320(payload: Buffer, capabilities: number): Login {
   const reader = new ByteReader(payload);
   reader.uint16('capabilities');
   reader.uint24('maximum packet size');
-  const user = reader.nulTerminatedOrRest().toString('utf8');
+  const userBytes = reader.nulTerminatedOrRest();
   const hasSchema = has(capabilities, CLIENT_CONNECT_WITH_DB);
   const authResponse = hasSchema ? reader.nulTerminatedOrRest() : reader.rest();
-  const schema = hasSchema ? reader.nulTerminatedOrRest().toString('utf8') : '';
-  return { payload, isProtocol41: false, capabilities, user, authResponse, schema, authPlugin: '' };
+  const schemaBytes = hasSchema ? reader.nulTerminatedOrRest() : NO_BYTES;
+  return {
+    payload,
+    isProtocol41: false,
+    capabilities,
+    user: userBytes.toString('utf8'),
+    userBytes,
+    authResponse,
+    schema: schemaBytes.toString('utf8'),
+    schemaBytes,
+    authPlugin: '',
+    tail: reader.rest(),
+  };
+}
+
+/** Where MariaDB's clients have their extended capabilities, and others zeros. */
+const EXTENDED_CAPABILITIES_OFFSET = 28;
+
+/**
+ * Whether the client belongs to MariaDB's family, and so has MariaDB's own plugins: it sets extended capabilities instead
+ * of CLIENT_MYSQL. mysql2 leaves that flag out as well at a MariaDB, and sets none.
+ */
+export function isMariaDbClient({ payload, isProtocol41 }: Login): boolean {
+  return (
+    isProtocol41 &&
+    !has(payload.readUInt32LE(0), CLIENT_MYSQL) &&
+    payload.readUInt32LE(EXTENDED_CAPABILITIES_OFFSET) !== 0
+  );
 }
 
 /** Connection attribute `_client_name`, as length-encoded key and value. */
@@ -124,10 +180,34 @@ export function withLoginCapabilities(login: Login, capabilities: number): Buffe
 }
 
 /**
+ * The login's payload with other capability flags and another identity; everything else is as the client sent it. The
+ * flags say which fields the server will read, so CLIENT_PLUGIN_AUTH among them adds the plugin's name. Throws
+ * MalformedPacketError for a login from before 4.1, which has no place for one.
+ */
+export function withLoginIdentity(login: Login, capabilities: number, identity: Identity): Buffer {
+  if (!login.isProtocol41) throw new MalformedPacketError('a login from before MySQL 4.1');
+  const hasSchema = has(capabilities, CLIENT_CONNECT_WITH_DB);
+  return Buffer.concat([
+    headOf(login, capabilities),
+    identity.user,
+    ZERO_BYTE,
+    Buffer.from([identity.authResponse.length]),
+    identity.authResponse,
+    ...(hasSchema ? [login.schemaBytes, ZERO_BYTE] : []),
+    ...(has(capabilities, CLIENT_PLUGIN_AUTH) ? [Buffer.from(`${identity.authPlugin}\0`, 'latin1')] : []),
+    login.tail,
+  ]);
+}
+
+/**
  * The SSLRequest that fits a login. Servers take the flags, the character set and MariaDB's extended capabilities from
  * this packet and ignore or compare those of the login, so they are the login's own.
  */
 export function sslRequestFor(login: Login, capabilities: number): Buffer {
+  return headOf(login, capabilities);
+}
+
+function headOf(login: Login, capabilities: number): Buffer {
   const length = login.isProtocol41 ? SSL_REQUEST_LENGTH : SSL_REQUEST_320_LENGTH;
   if (login.payload.length < length) throw new MalformedPacketError(`login of ${login.payload.length} bytes`);
   const payload = Buffer.from(login.payload.subarray(0, length));

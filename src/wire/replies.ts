@@ -22,8 +22,8 @@ export type AuthReply =
   | { readonly kind: 'old-auth-switch' }
   | { readonly kind: 'auth-more-data'; readonly data: Buffer }
   | { readonly kind: 'next-factor'; readonly plugin: string; readonly data: Buffer }
-  /** MariaDB sends its plugins' data without a header byte: anything else is such data. */
-  | { readonly kind: 'plugin-data' };
+  /** MariaDB sends its plugins' data without a header byte: anything else is such data, all of the packet. */
+  | { readonly kind: 'plugin-data'; readonly data: Buffer };
 
 /**
  * `multiFactor`: both ends set CLIENT_MULTI_FACTOR; without it 0x02 begins a plugin's own data (dialog, for one).
@@ -35,7 +35,9 @@ export function decodeAuthReply(payload: Buffer, multiFactor: boolean): AuthRepl
   if (header === OK_HEADER) return { kind: 'ok' };
   if (header === ERR_HEADER) {
     const { errno, message } = decodeErr(payload);
-    return errno === PROGRESS_REPORT_ERRNO ? { kind: 'plugin-data' } : { kind: 'err', errno, message };
+    return errno === PROGRESS_REPORT_ERRNO
+      ? { kind: 'plugin-data', data: payload }
+      : { kind: 'err', errno, message };
   }
   if (header === AUTH_SWITCH_HEADER) {
     if (payload.length === 1) return { kind: 'old-auth-switch' };
@@ -45,13 +47,23 @@ export function decodeAuthReply(payload: Buffer, multiFactor: boolean): AuthRepl
   if (header === AUTH_NEXT_FACTOR_HEADER && multiFactor) {
     return { kind: 'next-factor', ...decodePluginAndData(payload) };
   }
-  return { kind: 'plugin-data' };
+  return { kind: 'plugin-data', data: payload };
 }
 
 function decodePluginAndData(payload: Buffer): { plugin: string; data: Buffer } {
   const reader = new ByteReader(payload, 1);
   const plugin = reader.nulTerminatedOrRest().toString('latin1');
   return { plugin, data: reader.rest() };
+}
+
+/** Payload of an AuthSwitchRequest for a plugin whose nonce, unlike that of MariaDB's own, has a zero byte behind it. */
+export function encodeAuthSwitch(plugin: string, nonce: Buffer): Buffer {
+  const head = Buffer.from([AUTH_SWITCH_HEADER]);
+  return Buffer.concat([head, Buffer.from(`${plugin}\0`, 'latin1'), nonce, Buffer.from([0])]);
+}
+
+export function encodeAuthMoreData(data: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([AUTH_MORE_DATA_HEADER]), data]);
 }
 
 export interface ErrPacket {

@@ -18,6 +18,8 @@ export interface Observed {
   error?: ProxyError;
   refusedWith?: number;
   established?: boolean;
+  /** Users that the connection became, in order. */
+  readonly users: string[];
   tlsFailures: { leg: string; code: string }[];
   closed?: CloseReason;
 }
@@ -42,6 +44,7 @@ export interface ScenarioOptions {
   server?: Partial<ServerLegConfig>;
   servers?: (port: number) => Address[];
   listen?: Address;
+  route?: Partial<Pick<RouteConfig, 'authBridge' | 'allowCleartext' | 'rsaPrivateKey'>>;
   process?: Partial<Omit<ProxyConfig, 'routes'>>;
 }
 
@@ -56,6 +59,7 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     allowSocketServer: false,
     authBridge: 'off',
     allowCleartext: false,
+    ...options.route,
     client: {
       sslMode: 'DISABLED',
       tlsVersion: ['TLSv1.2', 'TLSv1.3'],
@@ -123,11 +127,15 @@ function recorder(observed: Observed[]): Observer {
     return found;
   };
   return {
-    opened: (connection) => void observed.push({ connection, tlsFailures: [] }),
+    opened: (connection) => void observed.push({ connection, tlsFailures: [], users: [] }),
     tlsFailed: (connection, leg, error) => void entry(connection).tlsFailures.push({ leg, code: error.code }),
     established: (connection) => {
       entry(connection).established = true;
     },
+    userChangeRefused: (connection, errno) => {
+      entry(connection).refusedWith = errno;
+    },
+    userChanged: (connection) => void entry(connection).users.push(connection.user),
     failed: (connection, error) => {
       entry(connection).error = error;
     },

@@ -1,8 +1,14 @@
 /** Runs the built command line as a user would: its own process, its log lines, its exit code. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+
+/** Where the proxy keeps its RSA key unless a test says otherwise: not in the home of whoever runs the tests. */
+const stateHome = mkdtempSync(path.join(tmpdir(), 'cli-state-'));
+process.once('exit', () => rmSync(stateHome, { recursive: true, force: true }));
 
 const cliFile = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 
@@ -31,7 +37,7 @@ export class CliProcess {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MYSQL_TLS_PROXY_'));
     this.child = spawn(process.execPath, [cliFile, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...Object.fromEntries(inherited), ...options.env },
+      env: { ...Object.fromEntries(inherited), XDG_STATE_HOME: stateHome, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: path.resolve(options.cwd) }),
     });
     const { stdout, stderr } = this.child;

@@ -62,6 +62,8 @@ export function flagsOfGreeting(payload: Buffer): number {
 
 export interface LoginFields {
   flags?: number;
+  /** Bits 32-63, which only MariaDB's clients have. */
+  extendedFlags?: number;
   user?: string;
   auth?: Buffer;
   schema?: string;
@@ -71,8 +73,10 @@ export interface LoginFields {
 export function login(fields: LoginFields = {}): Buffer {
   const { flags = CLIENT_FLAGS, user = 'app', auth = Buffer.alloc(20, 0xaa), schema = 'shop' } = fields;
   const { plugin = 'mysql_native_password' } = fields;
+  const head = sslRequest(flags);
+  head.writeUInt32LE(fields.extendedFlags ?? 0, 28);
   return Buffer.concat([
-    sslRequest(flags),
+    head,
     Buffer.from(`${user}\0`),
     Buffer.from([auth.length]),
     auth,

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isFastAuthSuccess } from '../../../src/auth/caching-sha2-password.js';
+import { isServerLegExposed, type LegSecurity } from '../../../src/auth/leg-security.js';
 import {
+  asksForPassword,
   assertAnswerIsSafe,
   assertQuestionIsSafe,
-  isFastAuthSuccess,
-  isServerLegExposed,
-  type LegSecurity,
+  type ExposurePolicy,
+  isForOtherLeg,
 } from '../../../src/auth/password-exposure.js';
 import { ProxyError } from '../../../src/errors.js';
 import { type AuthReply, decodeAuthReply } from '../../../src/wire/replies.js';
@@ -25,10 +27,6 @@ type Verdicts = Record<LegKind, string>;
 const never: Verdicts = { plaintext: '...', tls: '...', unix: '...' };
 /** Only both legs secure will do. */
 const cleartext: Verdicts = { plaintext: 'xxx', tls: 'x..', unix: 'x..' };
-/** Both secure or both not, where a unix socket is as good as TLS. */
-const alike: Verdicts = { plaintext: '.xx', tls: 'x..', unix: 'x..' };
-/** The same where a unix socket is not; and never from a secure client to a plaintext server. */
-const alikeInTls: Verdicts = { plaintext: '.x.', tls: 'x.x', unix: 'xx.' };
 /** Not from a secure client to a plaintext server, which anyone on the wire can pose as. */
 const exposed: Verdicts = { plaintext: '...', tls: 'x..', unix: 'x..' };
 
@@ -37,7 +35,7 @@ const questions: Record<string, (plugin: string) => AuthReply> = {
   switch: (plugin) => ({ kind: 'auth-switch', plugin, data: nonce }),
   'old switch': () => ({ kind: 'old-auth-switch' }),
   factor: (plugin) => ({ kind: 'next-factor', plugin, data: nonce }),
-  'plugin data': () => ({ kind: 'plugin-data' }),
+  'plugin data': () => ({ kind: 'plugin-data', data: Buffer.from('data') }),
   'fast success': () => ({ kind: 'auth-more-data', data: Buffer.from([3]) }),
   'full authentication': () => ({ kind: 'auth-more-data', data: Buffer.from([4]) }),
   'public key': () => ({ kind: 'auth-more-data', data: Buffer.from('\x04-----BEGIN PUBLIC KEY-----') }),
@@ -74,15 +72,17 @@ const plugins: readonly (readonly [string, Expectation])[] = [
   [
     'caching_sha2_password',
     {
-      // All but these ask for the password itself.
-      question: alike,
-      otherQuestions: { switch: never, factor: never, 'fast success': never },
+      // All but these may ask for more than is known.
+      question: exposed,
+      otherQuestions: { switch: never, factor: never, 'fast success': never, 'full authentication': never },
       answer: exposed,
       otherAnswers: { 'a scramble of 32 bytes': never },
     },
   ],
-  // The question goes through: what matters is how the client answers it.
-  ['sha256_password', { question: never, answer: alikeInTls }],
+  [
+    'sha256_password',
+    { question: exposed, otherQuestions: { switch: never, factor: never }, answer: exposed },
+  ],
   ['mysql_native_password', challengeResponse],
   ['mysql_old_password', challengeResponse],
   ['client_ed25519', challengeResponse],
@@ -103,18 +103,17 @@ const plugins: readonly (readonly [string, Expectation])[] = [
   ['constructor', unknownPlugin],
 ];
 
-function verdictsOf(check: (legs: { client: LegSecurity; server: LegSecurity }) => void): Verdicts {
+const refusals: readonly string[] = ['cleartext_refused', 'unknown_exchange_refused'];
+
+function verdictsOf(check: (policy: ExposurePolicy) => void, allowCleartext = false): Verdicts {
   const row = (client: LegKind) =>
     legKinds
       .map((server) => {
         try {
-          check({ client: security[client], server: security[server] });
+          check({ legs: { client: security[client], server: security[server] }, allowCleartext });
           return '.';
         } catch (error) {
-          assert.ok(
-            error instanceof ProxyError && error.code === 'password_exchange_unsupported',
-            String(error),
-          );
+          assert.ok(error instanceof ProxyError && refusals.includes(error.code), String(error));
           return 'x';
         }
       })
@@ -125,14 +124,14 @@ function verdictsOf(check: (legs: { client: LegSecurity; server: LegSecurity }) 
 for (const [plugin, { question, otherQuestions, answer, otherAnswers }] of plugins) {
   test(`${plugin || 'no plugin'}: every question on every pair of legs`, () => {
     for (const [name, make] of Object.entries(questions)) {
-      const actual = verdictsOf((legs) => assertQuestionIsSafe(plugin, make(plugin), legs));
+      const actual = verdictsOf((policy) => assertQuestionIsSafe(plugin, make(plugin), policy));
       assert.deepEqual(actual, otherQuestions?.[name] ?? question, name);
     }
   });
 
   test(`${plugin || 'no plugin'}: every answer on every pair of legs`, () => {
     for (const [name, bytes] of Object.entries(answers)) {
-      const actual = verdictsOf((legs) => assertAnswerIsSafe(plugin, bytes, legs));
+      const actual = verdictsOf((policy) => assertAnswerIsSafe(plugin, bytes, policy));
       const expected = emptyAnswers.includes(name) ? never : (otherAnswers?.[name] ?? answer);
       assert.deepEqual(actual, expected, name);
     }
@@ -140,8 +139,8 @@ for (const [plugin, { question, otherQuestions, answer, otherAnswers }] of plugi
 }
 
 test('a server leg is exposed where the client trusts its own and anyone can be the server', () => {
-  const actual = verdictsOf((legs) => {
-    if (isServerLegExposed(legs)) throw new ProxyError('password_exchange_unsupported', 'exposed');
+  const actual = verdictsOf(({ legs }) => {
+    if (isServerLegExposed(legs)) throw new ProxyError('unknown_exchange_refused', 'exposed');
   });
   assert.deepEqual(actual, exposed);
 });
@@ -153,24 +152,61 @@ test('only caching_sha2_password has a success that no answer follows, and it is
   assert.equal(isFastAuthSuccess('caching_sha2_password', reply(3, 3)), false);
   assert.equal(isFastAuthSuccess('caching_sha2_password', reply()), false);
   assert.equal(isFastAuthSuccess('sha256_password', reply(3)), false);
-  assert.equal(isFastAuthSuccess('caching_sha2_password', { kind: 'plugin-data' }), false);
+  assert.equal(
+    isFastAuthSuccess('caching_sha2_password', { kind: 'plugin-data', data: Buffer.from([3]) }),
+    false,
+  );
 });
 
-test('the recorded request of full authentication is refused with one TLS leg, the fast way is not', () => {
-  const legs = { client: security.tls, server: security.plaintext };
+test('a route may let clear text through on any legs, and only that', () => {
+  for (const plugin of ['mysql_clear_password', 'dialog', 'authentication_openid_connect_client']) {
+    const answer = Buffer.from('password\0');
+    assert.deepEqual(
+      verdictsOf((policy) => assertAnswerIsSafe(plugin, answer, policy), true),
+      never,
+    );
+  }
+  const unknown = verdictsOf(
+    (policy) => assertAnswerIsSafe('made_by_someone', Buffer.from('password\0'), policy),
+    true,
+  );
+  assert.deepEqual(unknown, exposed);
+});
+
+test('the recorded questions of caching_sha2_password: only full authentication asks for the password', () => {
   const [full = Buffer.alloc(0)] = repliesOf(loadRecording('mysql2-to-mysql-9-tls-cold'));
   const [fast = Buffer.alloc(0)] = repliesOf(loadRecording('mysql2-to-mysql-9-tls-warm'));
   const plugin = 'caching_sha2_password';
-  assert.throws(() => assertQuestionIsSafe(plugin, decodeAuthReply(full, false), legs), {
-    code: 'password_exchange_unsupported',
-  });
-  assertQuestionIsSafe(plugin, decodeAuthReply(fast, false), legs);
+  const policy = { legs: { client: security.tls, server: security.plaintext }, allowCleartext: false };
+  for (const [payload, asks] of [
+    [full, true],
+    [fast, false],
+  ] as const) {
+    const reply = decodeAuthReply(payload, false);
+    assertQuestionIsSafe(plugin, reply, policy);
+    assert.equal(asksForPassword(plugin, reply), asks);
+  }
 });
 
-test('the refusal names the plugin and not the password', () => {
-  const legs = { client: security.plaintext, server: security.tls };
+test('what sha256_password sends unasked is of no use for a leg of the other kind', () => {
+  const isWithheld = (client: LegKind, server: LegKind, answer: string, plugin = 'sha256_password') =>
+    isForOtherLeg(plugin, Buffer.from(answer), { client: security[client], server: security[server] });
+  assert.equal(isWithheld('plaintext', 'tls', '\x01'), true);
+  assert.equal(isWithheld('unix', 'tls', '\x01'), true);
+  assert.equal(isWithheld('tls', 'plaintext', 'password\0'), true);
+  assert.equal(isWithheld('unix', 'plaintext', 'password\0'), true, 'some clients trust their socket file');
+  assert.equal(isWithheld('tls', 'tls', 'password\0'), false);
+  assert.equal(isWithheld('plaintext', 'plaintext', '\x01'), false);
+  assert.equal(isWithheld('plaintext', 'tls', '\0'), false);
+  assert.equal(isWithheld('plaintext', 'tls', 'x'.repeat(32), 'caching_sha2_password'), false);
+});
+
+test('the refusal names the plugin and the leg, and not the password', () => {
+  const policy = { legs: { client: security.plaintext, server: security.tls }, allowCleartext: false };
   assert.throws(
-    () => assertAnswerIsSafe('mysql_clear_password', Buffer.from('hunter2\0'), legs),
-    (error: Error) => /mysql_clear_password/.test(error.message) && !/hunter2/.test(error.message),
+    () => assertAnswerIsSafe('mysql_clear_password', Buffer.from('hunter2\0'), policy),
+    (error: Error) =>
+      /mysql_clear_password .* client leg is in plaintext/.test(error.message) &&
+      !/hunter2/.test(error.message),
   );
 });

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MalformedPacketError } from '../../../src/wire/bytes.js';
 import { CLIENT_PLUGIN_AUTH, CLIENT_SECURE_CONNECTION, CLIENT_SSL } from '../../../src/wire/capabilities.js';
-import { decodeGreeting, withGreetingCapabilities } from '../../../src/wire/greeting.js';
+import { decodeGreeting, type Greeting, withGreetingTerms } from '../../../src/wire/greeting.js';
 import { greetingOf, loadLogins, loadRecording } from '../../fixtures/recordings.js';
 import { truncations } from '../../support/chunked.js';
+
+const withCapabilities = (greeting: Greeting, capabilities: number): Buffer =>
+  withGreetingTerms(greeting, capabilities, greeting.authPlugin);
 
 /** What is the same in every greeting of a server; thread id and nonce are compared with their places in the bytes. */
 const servers = [
@@ -74,6 +77,7 @@ for (const { recording, ...expected } of servers) {
       nonce: Buffer.concat([payload.subarray(v + 4, v + 12), payload.subarray(v + 31, v + 43)]),
       capabilitiesLowOffset: v + 13,
       capabilitiesHighOffset: v + 18,
+      authPluginOffset: v + 44,
     });
     assert.equal(greeting.nonce.length, 20);
     assert.equal(greeting.payload, payload);
@@ -99,7 +103,7 @@ for (const { recording, ...expected } of servers) {
   test(`${recording}: other flags change four bytes, and not of the original`, () => {
     const original = Buffer.from(payload);
     const greeting = decodeGreeting(payload);
-    const patched = withGreetingCapabilities(greeting, 0x1234_5678);
+    const patched = withCapabilities(greeting, 0x1234_5678);
     assert.deepEqual(payload, original);
     assert.equal(decodeGreeting(patched).capabilities, 0x1234_5678);
     const flagBytes = new Set([v + 13, v + 14, v + 18, v + 19]);
@@ -107,7 +111,7 @@ for (const { recording, ...expected } of servers) {
     for (const [offset, byte] of patched.entries()) {
       if (!flagBytes.has(offset)) assert.equal(byte, payload[offset], `byte ${offset}`);
     }
-    assert.deepEqual(withGreetingCapabilities(greeting, greeting.capabilities), payload);
+    assert.deepEqual(withCapabilities(greeting, greeting.capabilities), payload);
   });
 }
 
@@ -128,7 +132,7 @@ test("MariaDB's extended capabilities survive other flags", () => {
   const payload = greetingOf(loadRecording('mariadb-cli-to-mariadb'));
   const extended = behindVersion(payload) + 27;
   assert.notEqual(payload.readUInt32LE(extended), 0);
-  const patched = withGreetingCapabilities(decodeGreeting(payload), 0);
+  const patched = withCapabilities(decodeGreeting(payload), 0);
   assert.equal(patched.readUInt32LE(extended), payload.readUInt32LE(extended));
 });
 
@@ -142,7 +146,7 @@ test('a server from before 4.1 ends its greeting behind the low flags', () => {
   assert.equal(greeting.authPlugin, '');
   assert.equal(greeting.isMariaDb, false);
   assert.equal(greeting.capabilitiesHighOffset, undefined);
-  const patched = withGreetingCapabilities(greeting, 0xffff_082c);
+  const patched = withCapabilities(greeting, 0xffff_082c);
   assert.equal(patched.toString('hex'), payload.toString('hex').replace(/2c00$/, '2c08'));
 });
 
@@ -150,14 +154,14 @@ test('a plugin name without its zero byte counts, and without the flag nothing i
   const payload = greetingOf(loadRecording('mysql2-to-mysql-5.6'));
   assert.equal(decodeGreeting(payload.subarray(0, -1)).authPlugin, 'mysql_native_password');
   const greeting = decodeGreeting(payload);
-  const unnamed = withGreetingCapabilities(greeting, greeting.capabilities & ~CLIENT_PLUGIN_AUTH);
+  const unnamed = withCapabilities(greeting, greeting.capabilities & ~CLIENT_PLUGIN_AUTH);
   assert.equal(decodeGreeting(unnamed).authPlugin, '');
 });
 
 test('without secure connection the nonce has eight bytes', () => {
   const greeting = decodeGreeting(greetingOf(loadRecording('mysql2-to-mysql-5.6')));
   const flags = greeting.capabilities & ~(CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH);
-  const ancient = decodeGreeting(withGreetingCapabilities(greeting, flags));
+  const ancient = decodeGreeting(withCapabilities(greeting, flags));
   assert.deepEqual(ancient.nonce, greeting.nonce.subarray(0, 8));
 });
 
@@ -207,4 +211,32 @@ test('an unending version is malformed, an empty one is not', () => {
   const payload = greetingOf(loadRecording('mysql2-to-mysql-5.6'));
   const rest = payload.subarray(behindVersion(payload));
   assert.equal(decodeGreeting(Buffer.concat([Buffer.from('\n\0'), rest])).serverVersion, '');
+});
+
+test('another default plugin takes the place of the name, and of nothing else', () => {
+  const payload = greetingOf(loadRecording('mysql2-to-mysql-9-rsa'));
+  const greeting = decodeGreeting(payload);
+  assert.equal(greeting.authPlugin, 'caching_sha2_password');
+  const renamed = withGreetingTerms(greeting, greeting.capabilities, 'mysql_native_password');
+  const expected = payload.toString('latin1').replace('caching_sha2_password', 'mysql_native_password');
+  assert.equal(renamed.toString('latin1'), expected);
+});
+
+test('the name of the plugin ends with a zero byte even where the server left that out', () => {
+  const payload = greetingOf(loadRecording('mysql2-to-mysql-5.6')).subarray(0, -1);
+  const greeting = decodeGreeting(payload);
+  const renamed = withGreetingTerms(greeting, greeting.capabilities, 'dialog');
+  const expected = payload.toString('latin1').replace('mysql_native_password', 'dialog\0');
+  assert.equal(renamed.toString('latin1'), expected);
+  const same = withGreetingTerms(greeting, greeting.capabilities, 'mysql_native_password');
+  assert.deepEqual(same, payload, 'and nothing is added to a name that stays');
+});
+
+test('where a server names no plugin, its place is the end', () => {
+  const payload = greetingOf(loadRecording('mysql2-to-mysql-5.6'));
+  const greeting = decodeGreeting(payload);
+  const unnamed = withCapabilities(greeting, greeting.capabilities & ~CLIENT_PLUGIN_AUTH);
+  const cut = unnamed.subarray(0, greeting.authPluginOffset);
+  assert.equal(decodeGreeting(cut).authPluginOffset, cut.length);
+  assert.deepEqual(withCapabilities(decodeGreeting(cut), decodeGreeting(cut).capabilities), cut);
 });

@@ -133,9 +133,12 @@ test('a login from before 4.1, with a schema and without', () => {
     isProtocol41: false,
     capabilities: 0x0004,
     user: 'old',
+    userBytes: Buffer.from('old'),
     authResponse: Buffer.from(auth),
     schema: '',
+    schemaBytes: Buffer.alloc(0),
     authPlugin: '',
+    tail: Buffer.alloc(0),
   });
   const withSchema = Buffer.concat([
     Buffer.from([0x0c, 0, 0xff, 0xff, 0xff]),

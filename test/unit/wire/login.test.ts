@@ -26,6 +26,12 @@ function agreedFlags(recording: Recording): number {
   return (loginOf(recording).readUInt32LE(0) & decodeGreeting(greetingOf(recording)).capabilities) >>> 0;
 }
 
+/** Every recorded client names a plugin, and its name stands nowhere else in the packet. */
+function behindPlugin(payload: Buffer, authPlugin: string): Buffer {
+  const name = Buffer.from(`${authPlugin}\0`);
+  return payload.subarray(payload.indexOf(name) + name.length);
+}
+
 const native = 'mysql_native_password';
 const sha2 = 'caching_sha2_password';
 const expectations: Record<
@@ -78,9 +84,12 @@ for (const [name, { authLength, schema, authPlugin, user = 'app' }] of Object.en
       isProtocol41: true,
       capabilities: flags,
       user,
+      userBytes: Buffer.from(user),
       authResponse: Buffer.alloc(authLength, REDACTED_BYTE),
       schema,
+      schemaBytes: Buffer.from(schema),
       authPlugin,
+      tail: behindPlugin(payload, authPlugin),
     });
   });
 

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { MalformedPacketError } from '../../../src/wire/bytes.js';
-import { decodeAuthReply, decodeErr, encodeErr, isErr } from '../../../src/wire/replies.js';
+import {
+  decodeAuthReply,
+  decodeErr,
+  encodeAuthMoreData,
+  encodeAuthSwitch,
+  encodeErr,
+  isErr,
+} from '../../../src/wire/replies.js';
 import { greetingOf, loadRecording, loadRecordings, repliesOf } from '../../fixtures/recordings.js';
 import { truncations } from '../../support/chunked.js';
 
@@ -107,13 +114,21 @@ test('packets without a recording, by their first byte', () => {
     ['01', false, { kind: 'auth-more-data', data: Buffer.alloc(0) }],
     ['0100', false, { kind: 'auth-more-data', data: Buffer.from([0]) }],
     // The prompt of MariaDB's dialog, unless both ends know factors.
-    ['0250617373776f72643a20', false, { kind: 'plugin-data' }],
+    [
+      '0250617373776f72643a20',
+      false,
+      { kind: 'plugin-data', data: Buffer.from('0250617373776f72643a20', 'hex') },
+    ],
     ['026469616c6f6700414200', true, { kind: 'next-factor', plugin: 'dialog', data: Buffer.from('AB\0') }],
-    ['0450617373776f7264', true, { kind: 'plugin-data' }],
-    ['50', true, { kind: 'plugin-data' }],
-    ['fb', false, { kind: 'plugin-data' }],
+    ['0450617373776f7264', true, { kind: 'plugin-data', data: Buffer.from('0450617373776f7264', 'hex') }],
+    ['50', true, { kind: 'plugin-data', data: Buffer.from('50', 'hex') }],
+    ['fb', false, { kind: 'plugin-data', data: Buffer.from('fb', 'hex') }],
     // MariaDB's report of progress has the form of an error and ends nothing.
-    ['ffffff01016400000000', false, { kind: 'plugin-data' }],
+    [
+      'ffffff01016400000000',
+      false,
+      { kind: 'plugin-data', data: Buffer.from('ffffff01016400000000', 'hex') },
+    ],
     ['ff1504', false, { kind: 'err', errno: 1045, message: '' }],
     ['00', false, { kind: 'ok' }],
   ];
@@ -163,4 +178,18 @@ test('property: an ERR packet reads back', () => {
       },
     ),
   );
+});
+
+test("the proxy's own switch has the bytes of a recorded one", () => {
+  const [recorded = Buffer.alloc(0)] = repliesOf(loadRecording('federated-to-mysql-9'));
+  assert.deepEqual(encodeAuthSwitch('caching_sha2_password', recorded.subarray(-21, -1)), recorded);
+});
+
+test("the proxy's own questions of caching_sha2_password have the bytes of recorded ones", () => {
+  const [fast = Buffer.alloc(0)] = repliesOf(loadRecording('mysql2-to-mysql-9-tls-warm'));
+  const [full = Buffer.alloc(0)] = repliesOf(loadRecording('mysql2-to-mysql-9-tls-cold'));
+  assert.deepEqual(encodeAuthMoreData(Buffer.from([3])), fast);
+  assert.deepEqual(encodeAuthMoreData(Buffer.from([4])), full);
+  const [, key = Buffer.alloc(0)] = repliesOf(loadRecording('mysql2-to-mysql-9-rsa'));
+  assert.deepEqual(encodeAuthMoreData(key.subarray(1)), key);
 });

@@ -1,0 +1,39 @@
+/** Which legs a password may cross in clear. Pure. */
+import { CACHING_SHA2_PASSWORD } from './caching-sha2-password.js';
+import { SHA256_PASSWORD } from './sha256-password.js';
+
+export interface LegSecurity {
+  readonly tls: boolean;
+  /** On a socket file the bytes stay inside the machine. */
+  readonly unix: boolean;
+}
+
+export interface Legs {
+  readonly client: LegSecurity;
+  readonly server: LegSecurity;
+}
+
+/** caching_sha2_password trusts a unix socket as much as TLS, at both ends; sha256_password does not. */
+export function isSecure(leg: LegSecurity, plugin: string): boolean {
+  return leg.tls || (leg.unix && plugin === CACHING_SHA2_PASSWORD);
+}
+
+/** Client and server expect the password in the same form, so it can pass from one to the other as it is. */
+export function areEqual({ client, server }: Legs, plugin: string): boolean {
+  return isSecure(client, plugin) === isSecure(server, plugin);
+}
+
+/** The same for every plugin that sends a password in one form or the other. */
+export function areEqualForAll(legs: Legs): boolean {
+  return areEqual(legs, CACHING_SHA2_PASSWORD) && areEqual(legs, SHA256_PASSWORD);
+}
+
+/** The client believes its leg to be secure, and what it says would go out on a plaintext wire. */
+export function isServerLegExposed({ client, server }: Legs): boolean {
+  return (client.tls || client.unix) && !server.tls && !server.unix;
+}
+
+/** What is sent in clear stays between the client, this machine and the server. */
+export function areBothSecure({ client, server }: Legs): boolean {
+  return (client.tls || client.unix) && (server.tls || server.unix);
+}

@@ -1,0 +1,119 @@
+/**
+ * The RSA key pair that plaintext clients encrypt their password with. Dedicated to that: it is never a TLS key.
+ *
+ * Clients save it, or compare it with the one they were given, so it is the same after a restart and in every process
+ * that shares a state directory.
+ */
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+export interface RsaKey {
+  readonly privateKey: KeyObject;
+  /** As servers send it: PEM of the SubjectPublicKeyInfo, with a newline at the end. */
+  readonly publicKeyPem: Buffer;
+  /** Bytes of the modulus, which are those of everything encrypted with the key. */
+  readonly length: number;
+}
+
+/** Where a key comes from. The first call may read or make it; later ones give the same key. */
+export type RsaKeySource = () => Promise<RsaKey>;
+
+/** Bits. Servers make keys of the same size; larger ones cost the proxy's only thread more time per login. */
+const KEY_LENGTH = 2048;
+
+const FILE_NAME = 'rsa-private-key.pem';
+
+/** A given file. Throws what the system or OpenSSL says; the configuration's own checks come first and say it better. */
+export function rsaKeyFromFile(file: string): RsaKeySource {
+  const key = decodeRsaKey(readFileSync(file, 'utf8'));
+  return () => Promise.resolve(key);
+}
+
+/**
+ * The proxy's own key: kept in the state directory with mode 0600, or in memory only where there is none, or none that
+ * can be written. Rejects with an Error that says what to do when a file is there and can not be used.
+ */
+export function ownRsaKey(stateDirectory: string | undefined): RsaKeySource {
+  let key: Promise<RsaKey> | undefined;
+  return () => {
+    key ??= stateDirectory === undefined ? generate().then(decodeRsaKey) : keptIn(stateDirectory);
+    return key;
+  };
+}
+
+async function keptIn(directory: string): Promise<RsaKey> {
+  const file = path.join(directory, FILE_NAME);
+  const kept = readKept(file);
+  if (kept !== undefined) return kept;
+  const pem = await generate();
+  const isKept = writeOnce(directory, file, pem);
+  // Of two processes that start together, the one whose file is there first decides.
+  return (isKept ? readKept(file) : undefined) ?? decodeRsaKey(pem);
+}
+
+function readKept(file: string): RsaKey | undefined {
+  let mode: number;
+  let pem: string;
+  try {
+    ({ mode } = statSync(file));
+    pem = readFileSync(file, 'utf8');
+  } catch (error) {
+    // ENOTDIR: the path leads through a file, so there can be no directory.
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined;
+    throw unusable(file, codeOf(error));
+  }
+  if ((mode & 0o077) !== 0)
+    throw unusable(file, 'other users of this machine can read it; chmod 600 prevents that');
+  try {
+    return decodeRsaKey(pem);
+  } catch {
+    throw unusable(file, 'it holds no RSA private key');
+  }
+}
+
+function unusable(file: string, why: string): Error {
+  return new Error(
+    `the RSA key for password exchange, "${file}", can not be used: ${why}. Repair it, remove it so that a new one is ` +
+      'made, or name another key with --rsa-private-key.',
+  );
+}
+
+/** Whether the file is there now, of whichever process. An existing one is never replaced. */
+function writeOnce(directory: string, file: string, pem: string): boolean {
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeFileSync(draft, pem, { mode: 0o600, flag: 'wx' });
+  } catch {
+    // A read-only file system, for example; the configuration's checks have warned of it.
+    return false;
+  }
+  try {
+    linkSync(draft, file);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EEXIST';
+  } finally {
+    unlinkSync(draft);
+  }
+}
+
+async function generate(): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: KEY_LENGTH });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+function decodeRsaKey(pem: string): RsaKey {
+  const privateKey = createPrivateKey(pem);
+  const modulusLength = privateKey.asymmetricKeyDetails?.modulusLength;
+  if (privateKey.asymmetricKeyType !== 'rsa' || modulusLength === undefined)
+    throw new Error('not an RSA private key');
+  const publicKeyPem = createPublicKey(privateKey).export({ type: 'spki', format: 'pem' });
+  return { privateKey, publicKeyPem: Buffer.from(publicKeyPem), length: modulusLength / 8 };
+}
+
+function codeOf(error: unknown): string {
+  return String((error as NodeJS.ErrnoException).code ?? 'unknown error');
+}

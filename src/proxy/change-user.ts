@@ -1,0 +1,82 @@
+/**
+ * COM_CHANGE_USER: a client that is logged in becomes another user. It is an authentication like that of the login,
+ * with the same dangers, on legs that are as they are. Both ports stand at the beginning of a command.
+ */
+import { NATIVE_PASSWORD } from '../auth/native-password.js';
+import { findUser } from '../config/model.js';
+import { ProxyError } from '../errors.js';
+import type { ConnectionRecord } from '../observe/events.js';
+import { MalformedPacketError } from '../wire/bytes.js';
+import { CLIENT_PLUGIN_AUTH, has } from '../wire/capabilities.js';
+import { type ChangeUser, decodeChangeUser, withChangeUserIdentity } from '../wire/change-user.js';
+import type { Identity } from '../wire/login.js';
+import { authenticate, type Decision } from './authentication.js';
+import type { SessionTerms } from './handshake.js';
+import type { ClientLeg, ServerLeg } from './legs.js';
+import { type AuthenticationRequest, openAsClient, openWithCredential } from './opening.js';
+import type { Route } from './route.js';
+
+/**
+ * Reads the command from the client and has the server decide on it. Rejects with a ProxyError that the client has not
+ * been told of yet, or with the signal's reason.
+ */
+export async function changeUser(
+  client: ClientLeg,
+  server: ServerLeg,
+  terms: SessionTerms,
+  { route, record, signal }: { route: Route; record: ConnectionRecord; signal: AbortSignal },
+): Promise<Decision> {
+  const { payload } = await client.port.read(signal);
+  const command = decodeCommand(payload, terms.clientCapabilities);
+  record.user = command.user;
+  record.authentication = 'relayed';
+  record.serverPlugin = '';
+  const request = changeUserRequest(command, terms);
+  record.clientPlugin = request.abilities.plugin;
+  const credential = findUser(route.users, command.user, route.config.name);
+  const { legs, multiFactor } = terms;
+  const dialogue = { client, server, legs, route, record, multiFactor, signal };
+  const { packet, opening } =
+    credential === undefined
+      ? openAsClient(request, dialogue)
+      : await openWithCredential(credential, request, dialogue);
+  server.port.writeSecret(packet);
+  server.stage = 'login-sent';
+  return authenticate(opening, dialogue);
+}
+
+function decodeCommand(payload: Buffer, capabilities: number): ChangeUser {
+  try {
+    return decodeChangeUser(payload, capabilities);
+  } catch (error) {
+    if (!(error instanceof MalformedPacketError)) throw error;
+    throw new ProxyError('client_malformed_command', `COM_CHANGE_USER can not be read: ${error.message}`);
+  }
+}
+
+function changeUserRequest(command: ChangeUser, terms: SessionTerms): AuthenticationRequest {
+  const { clientCapabilities, clientIsMariaDb, capabilities } = terms;
+  const canSwitch = has(clientCapabilities, CLIENT_PLUGIN_AUTH);
+  return {
+    user: command.user,
+    userBytes: command.userBytes,
+    authResponse: command.authResponse,
+    abilities: {
+      plugin: command.authPlugin === '' ? NATIVE_PASSWORD : command.authPlugin,
+      canSwitch,
+      isMariaDb: clientIsMariaDb,
+    },
+    // Servers ask in any case.
+    waitsToBeAsked: false,
+    serverPlugin: undefined,
+    encode: (identity) =>
+      identity === undefined && canSwitch === has(capabilities, CLIENT_PLUGIN_AUTH)
+        ? Buffer.from(command.payload)
+        : withChangeUserIdentity(command, capabilities, identity ?? unchanged(command)),
+  };
+}
+
+/** For a server with which the proxy, not the client, agreed on plugins. */
+function unchanged({ userBytes, authResponse }: ChangeUser): Identity {
+  return { user: userBytes, authResponse, authPlugin: NATIVE_PASSWORD };
+}
