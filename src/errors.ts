@@ -25,8 +25,6 @@ export interface ErrorDefinition {
   readonly logLevel: LogLevel;
   /** The cure, in one sentence, appended to every message. */
   readonly cure: string;
-  /** The client gets what happened in these words alone: those of MySQL itself. */
-  readonly verbatim?: true;
 }
 
 /** Keys are the stable codes seen in logs (`"code"`) and, as they are, in the metric label `reason`. */
@@ -64,6 +62,22 @@ export const errorTable = {
     logLevel: 'warn',
     cure: 'Check the client library, or connect anew instead of changing the user.',
   },
+  client_can_not_switch: {
+    blame: 'client',
+    leg: 'client',
+    errno: 1251,
+    sqlState: '08004',
+    logLevel: 'warn',
+    cure: 'The client library knows no authentication plugins: use a newer one, or connect anew as that user.',
+  },
+  client_compression_not_offered: {
+    blame: 'client',
+    leg: 'client',
+    errno: 3922,
+    sqlState: 'HY000',
+    logLevel: 'warn',
+    cure: 'Turn compression off in the client, or use TLS on both legs.',
+  },
   access_denied: {
     blame: 'client',
     leg: 'client',
@@ -71,7 +85,6 @@ export const errorTable = {
     sqlState: '28000',
     logLevel: 'info',
     cure: 'Compare the password of the client with the file of --credentials.',
-    verbatim: true,
   },
   client_packet_too_large: {
     blame: 'client',
@@ -267,6 +280,14 @@ export const errorTable = {
     logLevel: 'error',
     cure: 'Let the client log in itself, or give the account another authentication plugin.',
   },
+  server_rsa_key_unusable: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2061,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Use TLS toward the server (--server-ssl-mode), or check its private_key.pem and public_key.pem.',
+  },
   // Refused on purpose: to go on would put a password at risk.
   cleartext_refused: {
     blame: 'proxy',
@@ -293,6 +314,14 @@ export const errorTable = {
     cure: 'Look at the authentication plugin of the account.',
   },
   // The proxy itself.
+  rsa_key_unusable: {
+    blame: 'proxy',
+    leg: 'none',
+    errno: 2061,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Repair the file, remove it so that a new key is made, or name another one with --rsa-private-key.',
+  },
   too_many_connections: {
     blame: 'proxy',
     leg: 'none',
@@ -327,18 +356,22 @@ export const errorCodes = Object.keys(errorTable) as ErrorCode[];
 
 /**
  * An expected failure of one connection. `what` says what happened, in words for the person at 3 a.m.; the leg and
- * the cure are added from the table. Neither may hold a password, a scramble or a key.
+ * the cure are added from the table. None of it may hold a password, a scramble or a key.
  */
 export class ProxyError extends Error {
   readonly code: ErrorCode;
   readonly what: string;
+  /** What the client is told: the message, unless that has more than clients should know, or in other words. */
+  readonly clientText: string;
 
-  constructor(code: ErrorCode, what: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, what: string, options: ErrorOptions & { clientText?: string } = {}) {
+    const { clientText, ...errorOptions } = options;
     const printableWhat = printable(what, MAX_WHAT_LENGTH);
-    super(composeMessage(errorTable[code], printableWhat), options);
+    super(composeMessage(errorTable[code], printableWhat), errorOptions);
     this.name = 'ProxyError';
     this.code = code;
     this.what = printableWhat;
+    this.clientText = clientText === undefined ? this.message : printable(clientText, MAX_WHAT_LENGTH);
   }
 
   get definition(): ErrorDefinition {
@@ -353,7 +386,6 @@ export class ProxyError extends Error {
 }
 
 function composeMessage(definition: ErrorDefinition, what: string): string {
-  if (definition.verbatim) return what;
   const leg = definition.leg === 'none' ? 'mysql-tls-proxy' : `mysql-tls-proxy, ${definition.leg} leg`;
   return `${leg}: ${what}. ${definition.cure}`;
 }

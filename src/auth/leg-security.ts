@@ -18,22 +18,25 @@ export function isSecure(leg: LegSecurity, plugin: string): boolean {
   return leg.tls || (leg.unix && plugin === CACHING_SHA2_PASSWORD);
 }
 
-/** Client and server expect the password in the same form, so it can pass from one to the other as it is. */
-export function areEqual({ client, server }: Legs, plugin: string): boolean {
-  return isSecure(client, plugin) === isSecure(server, plugin);
+/**
+ * Client and server expect the password in the same form, so it can pass from one to the other as it is. Not so on an
+ * exposed leg: some clients trust a socket file more than the plugin does, and say in clear what would go out there.
+ */
+export function legsAreEqual(legs: Legs, plugin: string): boolean {
+  return isSecure(legs.client, plugin) === isSecure(legs.server, plugin) && !isServerLegExposed(legs);
 }
 
 /** The same for every plugin that sends a password in one form or the other. */
-export function areEqualForAll(legs: Legs): boolean {
-  return areEqual(legs, CACHING_SHA2_PASSWORD) && areEqual(legs, SHA256_PASSWORD);
+export function legsAreEqualForAll(legs: Legs): boolean {
+  return legsAreEqual(legs, CACHING_SHA2_PASSWORD) && legsAreEqual(legs, SHA256_PASSWORD);
+}
+
+/** What is sent on it stays between the peer and the proxy. */
+export function isPrivate(leg: LegSecurity): boolean {
+  return leg.tls || leg.unix;
 }
 
 /** The client believes its leg to be secure, and what it says would go out on a plaintext wire. */
 export function isServerLegExposed({ client, server }: Legs): boolean {
-  return (client.tls || client.unix) && !server.tls && !server.unix;
-}
-
-/** What is sent in clear stays between the client, this machine and the server. */
-export function areBothSecure({ client, server }: Legs): boolean {
-  return (client.tls || client.unix) && (server.tls || server.unix);
+  return isPrivate(client) && !isPrivate(server);
 }

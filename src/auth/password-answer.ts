@@ -1,7 +1,7 @@
 /**
  * What to answer a server's question with, when the password is known: the proxy in the place of a client.
  */
-import type { AuthReply } from '../wire/replies.js';
+import { type AuthReply, startsPlugin } from '../wire/replies.js';
 import {
   CACHING_SHA2_KEY_REQUEST,
   CACHING_SHA2_PASSWORD,
@@ -11,7 +11,7 @@ import {
 } from './caching-sha2-password.js';
 import { CLEAR_PASSWORD, encodeClearPassword } from './clear-password.js';
 import { ED25519, ed25519Signature } from './ed25519.js';
-import { isSecure, type LegSecurity } from './leg-security.js';
+import { isPrivate, isSecure, type LegSecurity } from './leg-security.js';
 import { NATIVE_PASSWORD, nativeScramble } from './native-password.js';
 import { nonceIn } from './nonce.js';
 import { PARSEC, parsecAnswer } from './parsec.js';
@@ -24,8 +24,11 @@ export type PasswordAnswer =
   | { readonly kind: 'key-needed'; readonly request: Buffer }
   /** The server goes on by itself. */
   | { readonly kind: 'none' }
-  /** The plugin can not be answered with a password, or not on this leg. */
-  | { readonly kind: 'impossible' };
+  /** The plugin can not be answered with a password, or not on this leg. `because`: to be appended to a message. */
+  | { readonly kind: 'impossible'; readonly because: string };
+
+const IMPOSSIBLE: PasswordAnswer = { kind: 'impossible', because: '' };
+const EXPOSED: PasswordAnswer = { kind: 'impossible', because: ': the server leg is in plaintext' };
 
 /** `plugin` is the one that the question belongs to, or switches to; `nonce` the data of the last switch. */
 export async function answerWithPassword(
@@ -35,25 +38,22 @@ export async function answerWithPassword(
   nonce: Buffer,
   serverLeg: LegSecurity,
 ): Promise<PasswordAnswer> {
-  const startsDialogue = question.kind === 'auth-switch' || question.kind === 'next-factor';
   if (plugin === CACHING_SHA2_PASSWORD) {
     if (isFastAuthSuccess(plugin, question)) return { kind: 'none' };
     if (isFullAuthRequest(plugin, question)) return passwordItself(plugin, password, serverLeg);
   }
   if (plugin === PARSEC && (question.kind === 'plugin-data' || question.kind === 'auth-more-data')) {
     const answer = await parsecAnswer(password, nonce, question.data);
-    return answer === undefined ? { kind: 'impossible' } : { kind: 'packet', payload: answer };
+    return answer === undefined ? IMPOSSIBLE : { kind: 'packet', payload: answer };
   }
-  if (!startsDialogue) return { kind: 'impossible' };
+  if (!startsPlugin(question)) return IMPOSSIBLE;
   if (plugin === PARSEC) return { kind: 'packet', payload: Buffer.alloc(0) };
   if (plugin === SHA256_PASSWORD) return passwordItself(plugin, password, serverLeg);
   if (plugin === CLEAR_PASSWORD) {
-    return serverLeg.tls || serverLeg.unix
-      ? { kind: 'packet', payload: encodeClearPassword(password) }
-      : { kind: 'impossible' };
+    return isPrivate(serverLeg) ? { kind: 'packet', payload: encodeClearPassword(password) } : EXPOSED;
   }
   const payload = scrambleOf(plugin, password, nonce);
-  return payload === undefined ? { kind: 'impossible' } : { kind: 'packet', payload };
+  return payload === undefined ? IMPOSSIBLE : { kind: 'packet', payload };
 }
 
 /**

@@ -8,7 +8,8 @@
  * sha256_password send on unequal legs never comes here: the proxy translates it. Pure.
  */
 import { ProxyError } from '../errors.js';
-import type { AuthReply } from '../wire/replies.js';
+import { NO_PLUGIN } from '../wire/login.js';
+import { type AuthReply, startsPlugin } from '../wire/replies.js';
 import {
   CACHING_SHA2_PASSWORD,
   CACHING_SHA2_SCRAMBLE_LENGTH,
@@ -16,7 +17,10 @@ import {
   isFullAuthRequest,
 } from './caching-sha2-password.js';
 import { CLEAR_PASSWORD } from './clear-password.js';
-import { areBothSecure, areEqual, isServerLegExposed, type Legs } from './leg-security.js';
+import { ED25519 } from './ed25519.js';
+import { isPrivate, isServerLegExposed, type Legs, legsAreEqual } from './leg-security.js';
+import { NATIVE_PASSWORD } from './native-password.js';
+import { PARSEC } from './parsec.js';
 import { SHA256_PASSWORD } from './sha256-password.js';
 
 /** MariaDB's plugin for PAM: prompts and answers. */
@@ -31,10 +35,10 @@ const CLEARTEXT_PLUGINS: ReadonlySet<string> = new Set([
 
 /** Every answer is a hash, a signature or a ticket that is good for this nonce only, whatever the question was. */
 const CHALLENGE_RESPONSE_PLUGINS: ReadonlySet<string> = new Set([
-  'mysql_native_password',
+  NATIVE_PASSWORD,
   'mysql_old_password',
-  'client_ed25519',
-  'parsec',
+  ED25519,
+  PARSEC,
   'auth_gssapi_client',
   'authentication_kerberos_client',
   'authentication_ldap_sasl_client',
@@ -60,7 +64,7 @@ export function assertQuestionIsSafe(
   { legs, allowCleartext }: ExposurePolicy,
 ): void {
   if (CLEARTEXT_PLUGINS.has(plugin)) {
-    if (!allowCleartext && !areBothSecure(legs)) throw cleartextRefusal(plugin, legs);
+    if (!allowCleartext && !areBothPrivate(legs)) throw cleartextRefusal(plugin, legs);
     return;
   }
   if (!isServerLegExposed(legs) || CHALLENGE_RESPONSE_PLUGINS.has(plugin)) return;
@@ -68,7 +72,7 @@ export function assertQuestionIsSafe(
   // A switch is answered with a scramble and a success with nothing. Clients also take variants of the question for
   // the password, each client others; all that is not exactly the question is refused.
   const isKnown =
-    startsDialogue(question) || isFastAuthSuccess(plugin, question) || isFullAuthRequest(plugin, question);
+    startsPlugin(question) || isFastAuthSuccess(plugin, question) || isFullAuthRequest(plugin, question);
   if (!isKnown) throw unknownExchange(plugin);
 }
 
@@ -83,7 +87,7 @@ export function assertAnswerIsSafe(
 ): void {
   if (isEmptyPassword(answer)) return;
   if (CLEARTEXT_PLUGINS.has(plugin)) {
-    if (!allowCleartext && !areBothSecure(legs)) throw cleartextRefusal(plugin, legs);
+    if (!allowCleartext && !areBothPrivate(legs)) throw cleartextRefusal(plugin, legs);
     return;
   }
   if (!isServerLegExposed(legs) || CHALLENGE_RESPONSE_PLUGINS.has(plugin)) return;
@@ -92,24 +96,16 @@ export function assertAnswerIsSafe(
 }
 
 /**
- * Whether the password, which the client sends in the form of its leg, has to be put into another form for the server. On
- * an exposed leg always: clients on socket files are not of one mind about sha256_password.
- */
-export function isToBeTranslated(plugin: string, legs: Legs): boolean {
-  return !areEqual(legs, plugin) || isServerLegExposed(legs);
-}
-
-/**
  * Whether the first answer of a client, which it gave without being asked, is of no use for this server: the password
  * in the form of the client's leg. To be withheld, so that the server asks for it.
  */
-export function isForOtherLeg(plugin: string, answer: Buffer, legs: Legs): boolean {
-  return plugin === SHA256_PASSWORD && isToBeTranslated(plugin, legs) && !isEmptyPassword(answer);
+export function isUnusableForServer(plugin: string, answer: Buffer, legs: Legs): boolean {
+  return plugin === SHA256_PASSWORD && !legsAreEqual(legs, plugin) && !isEmptyPassword(answer);
 }
 
 /** Whether the client's answer to this question is the password, in clear or encrypted. */
 export function asksForPassword(plugin: string, question: AuthReply): boolean {
-  if (plugin === SHA256_PASSWORD) return startsDialogue(question);
+  if (plugin === SHA256_PASSWORD) return startsPlugin(question);
   return isFullAuthRequest(plugin, question);
 }
 
@@ -118,14 +114,14 @@ export function isEmptyPassword(answer: Buffer): boolean {
   return answer.length === 0 || (answer.length === 1 && answer[0] === 0);
 }
 
-function startsDialogue(question: AuthReply): boolean {
-  return question.kind === 'auth-switch' || question.kind === 'next-factor';
+function areBothPrivate({ client, server }: Legs): boolean {
+  return isPrivate(client) && isPrivate(server);
 }
 
 function cleartextRefusal(plugin: string, legs: Legs): ProxyError {
   const plaintext = [
-    ...(legs.client.tls || legs.client.unix ? [] : ['client']),
-    ...(legs.server.tls || legs.server.unix ? [] : ['server']),
+    ...(isPrivate(legs.client) ? [] : ['client']),
+    ...(isPrivate(legs.server) ? [] : ['server']),
   ];
   return new ProxyError(
     'cleartext_refused',
@@ -136,6 +132,6 @@ function cleartextRefusal(plugin: string, legs: Legs): ProxyError {
 function unknownExchange(plugin: string): ProxyError {
   return new ProxyError(
     'unknown_exchange_refused',
-    `the server wants something of the client with ${plugin.slice(0, 64)} that may be a password, and the server leg is in plaintext`,
+    `the server wants something of the client${plugin === NO_PLUGIN ? '' : ` with ${plugin.slice(0, 64)}`} that may be a password, and the server leg is in plaintext`,
   );
 }

@@ -8,6 +8,7 @@ import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, ran
 import { linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { ProxyError } from '../errors.js';
 
 export interface RsaKey {
   readonly privateKey: KeyObject;
@@ -33,12 +34,19 @@ export function rsaKeyFromFile(file: string): RsaKeySource {
 
 /**
  * The proxy's own key: kept in the state directory with mode 0600, or in memory only where there is none, or none that
- * can be written. Rejects with an Error that says what to do when a file is there and can not be used.
+ * can be written. Rejects with ProxyError `rsa_key_unusable` when a file is there and can
+ * not be used; the next call tries again.
  */
 export function ownRsaKey(stateDirectory: string | undefined): RsaKeySource {
   let key: Promise<RsaKey> | undefined;
   return () => {
-    key ??= stateDirectory === undefined ? generate().then(decodeRsaKey) : keptIn(stateDirectory);
+    key ??= (stateDirectory === undefined ? generate().then(decodeRsaKey) : keptIn(stateDirectory)).catch(
+      (error: unknown) => {
+        // Whoever repairs the file need not restart the proxy.
+        key = undefined;
+        throw error;
+      },
+    );
     return key;
   };
 }
@@ -73,11 +81,11 @@ function readKept(file: string): RsaKey | undefined {
   }
 }
 
-function unusable(file: string, why: string): Error {
-  return new Error(
-    `the RSA key for password exchange, "${file}", can not be used: ${why}. Repair it, remove it so that a new one is ` +
-      'made, or name another key with --rsa-private-key.',
-  );
+function unusable(file: string, why: string): ProxyError {
+  return new ProxyError('rsa_key_unusable', `the RSA key "${file}" can not be used: ${why}`, {
+    // Clients that are not logged in have no business with paths.
+    clientText: 'mysql-tls-proxy: the RSA key for passwords can not be used. Look at the log of the proxy.',
+  });
 }
 
 /** Whether the file is there now, of whichever process. An existing one is never replaced. */
@@ -85,7 +93,8 @@ function writeOnce(directory: string, file: string, pem: string): boolean {
   const draft = `${file}.${randomBytes(6).toString('hex')}`;
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(draft, pem, { mode: 0o600, flag: 'wx' });
+    // On the disk before it has its name: a power cut must not leave an empty key behind.
+    writeFileSync(draft, pem, { mode: 0o600, flag: 'wx', flush: true });
   } catch {
     // A read-only file system, for example; the configuration's checks have warned of it.
     return false;

@@ -1,6 +1,6 @@
 /** What must fit together over all routes, and the options of the process. */
 import { serverInPlaintext } from './check-route.js';
-import { type Address, formatAddress, type ProxyConfig, type RouteConfig } from './model.js';
+import { type Address, formatAddress, mayNeedOwnRsaKey, type ProxyConfig } from './model.js';
 import { whyNotWritable } from './state-directory.js';
 
 /** The default of `connect_timeout` in MySQL and MariaDB, after which a server drops an unfinished login. */
@@ -84,7 +84,7 @@ function checkCredentials({ config, warn }: ProcessCheck): void {
 }
 
 function checkStateDirectory({ config, warn }: ProcessCheck): void {
-  if (config.stateDirectory === undefined || !config.routes.some(mayNeedOwnKey)) return;
+  if (config.stateDirectory === undefined || !config.routes.some(mayNeedOwnRsaKey)) return;
   const reason = whyNotWritable(config.stateDirectory);
   if (reason === undefined) return;
   warn(
@@ -92,10 +92,4 @@ function checkStateDirectory({ config, warn }: ProcessCheck): void {
     `${reason}: the proxy would have another RSA key after every restart, and clients that saved the public key are ` +
       'then refused; make it writable, choose another directory, or give the key with --rsa-private-key',
   );
-}
-
-/** Plaintext clients, and those on a socket file, encrypt their passwords with it. */
-function mayNeedOwnKey({ client, listen, rsaPrivateKey }: RouteConfig): boolean {
-  if (client.sslMode === 'PASSTHROUGH' || rsaPrivateKey !== undefined) return false;
-  return client.sslMode !== 'REQUIRED' || listen.some(({ kind }) => kind === 'unix');
 }

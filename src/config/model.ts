@@ -104,6 +104,15 @@ export function findUser(
   return named.find((entry) => entry.route === route) ?? named.find((entry) => entry.route === undefined);
 }
 
+/**
+ * Clients of the route may encrypt their password with the proxy's own RSA key: those in plaintext and on a socket file. A
+ * few ask for it inside TLS, too; for them alone it need not be kept.
+ */
+export function mayNeedOwnRsaKey({ client, listen, rsaPrivateKey }: RouteConfig): boolean {
+  if (client.sslMode === 'PASSTHROUGH' || rsaPrivateKey !== undefined) return false;
+  return client.sslMode !== 'REQUIRED' || listen.some(({ kind }) => kind === 'unix');
+}
+
 export function formatAddress(address: Address): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;

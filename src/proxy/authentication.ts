@@ -6,7 +6,8 @@
  * the client because client and server have no plugin in common, it answers the server in the client's place.
  */
 import { isFastAuthSuccess } from '../auth/caching-sha2-password.js';
-import type { Legs } from '../auth/leg-security.js';
+import { legsAreEqual } from '../auth/leg-security.js';
+import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { NONCE_LENGTH, nonceIn } from '../auth/nonce.js';
 import { answerWithPassword, type PasswordAnswer, passwordItself } from '../auth/password-answer.js';
 import {
@@ -14,52 +15,26 @@ import {
   assertAnswerIsSafe,
   assertQuestionIsSafe,
   DIALOG,
-  isToBeTranslated,
 } from '../auth/password-exposure.js';
 import { decodePublicKey, encryptPassword } from '../auth/rsa-exchange.js';
 import { ProxyError } from '../errors.js';
-import type { ConnectionRecord } from '../observe/events.js';
-import { type AuthReply, decodeAuthReply, encodeAuthMoreData } from '../wire/replies.js';
-import { askForPassword, type ClientAbilities, canBeBridged, receivePassword } from './client-password.js';
+import { type AuthReply, decodeAuthReply, encodeAuthMoreData, startsPlugin } from '../wire/replies.js';
+import { accessDenied } from './access-denied.js';
+import { askForPassword, canBeBridged, receivePassword } from './client-password.js';
 import { decodeServerPacket } from './decoding.js';
+import type { ClientAbilities, Decision, Dialogue, Opening } from './dialogue.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
-import type { Route } from './route.js';
-
-export interface Dialogue {
-  readonly client: ClientLeg;
-  readonly server: ServerLeg;
-  readonly legs: Legs;
-  readonly route: Route;
-  readonly record: ConnectionRecord;
-  /** 0x02 begins an AuthNextFactor rather than a plugin's own data. */
-  readonly multiFactor: boolean;
-  /** Deadline, shutdown, and the client's disappearance. */
-  readonly signal: AbortSignal;
-}
-
-/** What the server has been told when it gets to ask. */
-export interface Opening {
-  /** The plugin of the auth response that it got. */
-  readonly plugin: string;
-  /** Data of the last switch, or the greeting's nonce. */
-  readonly nonce: Buffer;
-  readonly abilities: ClientAbilities;
-  /** Known from the credentials file: the client is not asked any more. Overwritten after use. */
-  readonly password: Buffer | undefined;
-  /** What the client's plugin expects in front of OK. */
-  readonly beforeOk: Buffer | undefined;
-}
-
-/** How the server decided; its OK or ERR has been passed on. */
-export type Decision = { readonly accepted: true } | { readonly accepted: false; readonly errno: number };
 
 /** Dialogues of Kerberos and PAM take under ten rounds; an endless one is a fault. */
 const MAX_ROUNDS = 20;
 
 /** Rejects with a ProxyError that the client has not been told of yet, or with the signal's reason. */
 export async function authenticate(opening: Opening, dialogue: Dialogue): Promise<Decision> {
-  const { server, route, record, signal } = dialogue;
-  let { plugin, nonce, password, beforeOk } = opening;
+  const { client, server, route, record, signal } = dialogue;
+  const { abilities, storedPassword } = opening;
+  let { plugin, beforeOk } = opening;
+  let nonce: Buffer = opening.nonce;
+  let password: Buffer | undefined = storedPassword?.export();
   let waitsForKey: Buffer | undefined;
   try {
     for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -67,9 +42,10 @@ export async function authenticate(opening: Opening, dialogue: Dialogue): Promis
       // PAM's prompts begin with 0x02 as well; where its answers may go out in clear there is nothing to guard.
       const multiFactor = dialogue.multiFactor && !(plugin === DIALOG && route.config.allowCleartext);
       const reply = decodeServerPacket(server.name, () => decodeAuthReply(payload, multiFactor));
-      if (reply.kind === 'ok' || reply.kind === 'err') {
-        const byFile = opening.password !== undefined && password !== undefined;
-        return decide(reply, payload, byFile ? 'credentials file' : 'client', beforeOk, dialogue);
+      if (reply.kind === 'ok') return accept(payload, beforeOk, dialogue);
+      if (reply.kind === 'err') {
+        const isFileToBlame = storedPassword !== undefined && password !== undefined;
+        return refuse(reply, payload, isFileToBlame, dialogue);
       }
       server.stage = 'asking';
       if (waitsForKey !== undefined) {
@@ -77,7 +53,7 @@ export async function authenticate(opening: Opening, dialogue: Dialogue): Promis
         waitsForKey = undefined;
         continue;
       }
-      if (reply.kind === 'auth-switch' || reply.kind === 'next-factor') ({ plugin, data: nonce } = reply);
+      if (startsPlugin(reply)) ({ plugin, data: nonce } = reply);
       if (reply.kind === 'old-auth-switch') plugin = 'mysql_old_password';
       record.serverPlugin = plugin;
       if (reply.kind === 'next-factor') {
@@ -85,20 +61,16 @@ export async function authenticate(opening: Opening, dialogue: Dialogue): Promis
         password?.fill(0);
         password = undefined;
         // The client's plugin of the first factor waits for it, as it would in front of OK.
-        if (beforeOk !== undefined) dialogue.client.port.write(encodeAuthMoreData(beforeOk));
+        if (beforeOk !== undefined) client.port.write(encodeAuthMoreData(beforeOk));
         beforeOk = undefined;
       }
-      if (
-        password === undefined &&
-        reply.kind === 'auth-switch' &&
-        canBeBridged(plugin, opening.abilities, route)
-      ) {
+      if (password === undefined && reply.kind === 'auth-switch' && canBeBridged(plugin, abilities, route)) {
         record.authentication = 'bridged';
-        password = await askForPassword(opening.abilities, nonce, dialogue);
+        password = await askForPassword(abilities, nonce, dialogue);
       }
       waitsForKey =
         password === undefined
-          ? await relayQuestion(reply, payload, plugin, nonce, dialogue)
+          ? await relayQuestion(reply, payload, { plugin, nonce, abilities }, dialogue)
           : await answerInstead(reply, plugin, nonce, password, dialogue);
     }
   } finally {
@@ -111,54 +83,73 @@ export async function authenticate(opening: Opening, dialogue: Dialogue): Promis
   );
 }
 
-function decide(
-  reply: Extract<AuthReply, { kind: 'ok' | 'err' }>,
+function accept(payload: Buffer, beforeOk: Buffer | undefined, { client, server }: Dialogue): Decision {
+  server.stage = 'decided';
+  if (beforeOk !== undefined) client.port.write(encodeAuthMoreData(beforeOk));
+  client.port.write(payload);
+  return { accepted: true };
+}
+
+/**
+ * What a server says of an account that nobody can log in to with this password: 1045 and 1698 access denied, 1862
+ * password expired, 3118 and 4151 (MariaDB) account locked, 3955 locked after too many wrong passwords.
+ */
+const ACCOUNT_ERRORS: ReadonlySet<number> = new Set([1045, 1698, 1862, 3118, 3955, 4151]);
+
+/** `isFileToBlame`: the client's own password was right, and the proxy logged in with the one in the file. */
+function refuse(
+  { errno, message }: Extract<AuthReply, { kind: 'err' }>,
   payload: Buffer,
-  provedBy: 'credentials file' | 'client',
-  beforeOk: Buffer | undefined,
-  { client, server }: Dialogue,
+  isFileToBlame: boolean,
+  { client, server, record }: Dialogue,
 ): Decision {
   server.stage = 'decided';
-  if (reply.kind === 'ok') {
-    if (beforeOk !== undefined) client.port.write(encodeAuthMoreData(beforeOk));
-    client.port.write(payload);
-    return { accepted: true };
-  }
-  // The client's own password was right: it is the one in the file that is wrong.
-  if (provedBy === 'credentials file' && DENIED.has(reply.errno)) {
+  if (isFileToBlame && ACCOUNT_ERRORS.has(errno)) {
     throw new ProxyError(
       'server_refused_credentials',
-      `${server.name} refuses what the credentials file says: ${reply.message}`,
+      `${server.name} refuses what the credentials file has for ${record.user}: ${message} (${errno})`,
+      // Whose account it is on the server, and where, is not for the client.
+      { clientText: accessDenied(record.user, client, true) },
     );
   }
   client.port.write(payload);
-  return { accepted: false, errno: reply.errno };
+  return { accepted: false, errno };
 }
 
-const ER_ACCESS_DENIED_ERROR = 1045;
-const ER_ACCESS_DENIED_NO_PASSWORD_ERROR = 1698;
-const DENIED: ReadonlySet<number> = new Set([ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR]);
+interface Challenge {
+  readonly plugin: string;
+  /** Data of the last switch, or the greeting's nonce. */
+  readonly nonce: Buffer;
+  readonly abilities: ClientAbilities;
+}
 
 /** Returns the password if it has to wait for the server's RSA key. */
 async function relayQuestion(
   question: AuthReply,
   payload: Buffer,
-  plugin: string,
-  nonce: Buffer,
+  { plugin, nonce, abilities }: Challenge,
   dialogue: Dialogue,
 ): Promise<Buffer | undefined> {
   const { client, server, legs, route, record, signal } = dialogue;
   const policy = { legs, allowCleartext: route.config.allowCleartext };
   assertQuestionIsSafe(plugin, question, policy);
+  if (startsPlugin(question)) {
+    // The proxy itself has told the server that plugins are understood, for an earlier user of the session.
+    if (!abilities.canSwitch) {
+      throw new ProxyError(
+        'client_can_not_switch',
+        `${server.name} authenticates ${record.user} with ${plugin}`,
+      );
+    }
+    rememberNonce(client, question);
+  }
   client.port.write(payload);
-  if (question.kind === 'auth-switch' || question.kind === 'next-factor')
-    rememberNonce(client, question.data);
   if (isFastAuthSuccess(plugin, question)) {
     server.stage = 'login-sent';
     return undefined;
   }
   const { payload: answer } = await client.port.read(signal);
-  if (!asksForPassword(plugin, question) || !isToBeTranslated(plugin, legs)) {
+  if (!asksForPassword(plugin, question) || legsAreEqual(legs, plugin)) {
     assertAnswerIsSafe(plugin, answer, policy);
     server.port.writeSecret(answer);
     server.stage = 'login-sent';
@@ -171,9 +162,13 @@ async function relayQuestion(
   return waits;
 }
 
-/** MariaDB's own plugins have nonces of another length, and clients do not keep those. */
-function rememberNonce(client: ClientLeg, switchData: Buffer): void {
-  if (switchData.length === NONCE_LENGTH + 1) client.nonce = Buffer.from(nonceIn(switchData));
+function rememberNonce(
+  client: ClientLeg,
+  { plugin, data }: Extract<AuthReply, { kind: 'auth-switch' | 'next-factor' }>,
+): void {
+  if (plugin === NATIVE_PASSWORD && data.length === NONCE_LENGTH + 1) {
+    client.nativeNonce = Buffer.from(nonceIn(data));
+  }
 }
 
 /** Returns the password if it has to wait for the server's RSA key. */
@@ -197,7 +192,7 @@ function send(
   if (answer.kind === 'impossible') {
     throw new ProxyError(
       'server_plugin_unsupported',
-      `${server.name} authenticates the account with ${plugin}, which the proxy can not answer for the client`,
+      `${server.name} authenticates the account with ${plugin}, which the proxy can not answer for the client${answer.because}`,
     );
   }
   if (answer.kind === 'packet') server.port.writeSecret(answer.payload);
@@ -215,11 +210,9 @@ function sendEncrypted(reply: AuthReply, password: Buffer, nonce: Buffer, server
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ProxyError(
-      'server_protocol_error',
-      `the RSA public key of ${server.name} can not be used: ${why}`,
-      {
-        cause: error,
-      },
+      'server_rsa_key_unusable',
+      `the password can not be encrypted with the RSA public key of ${server.name}: ${why}`,
+      { cause: error },
     );
   } finally {
     password.fill(0);

@@ -10,10 +10,10 @@ import { MalformedPacketError } from '../wire/bytes.js';
 import { CLIENT_PLUGIN_AUTH, has } from '../wire/capabilities.js';
 import { type ChangeUser, decodeChangeUser, withChangeUserIdentity } from '../wire/change-user.js';
 import type { Identity } from '../wire/login.js';
-import { authenticate, type Decision } from './authentication.js';
-import type { SessionTerms } from './handshake.js';
+import { authenticate } from './authentication.js';
+import type { AuthenticationRequest, Decision, Opening, SessionTerms } from './dialogue.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
-import { type AuthenticationRequest, openAsClient, openWithCredential } from './opening.js';
+import { openAsClient, openWithCredential } from './opening.js';
 import type { Route } from './route.js';
 
 /**
@@ -28,19 +28,27 @@ export async function changeUser(
 ): Promise<Decision> {
   const { payload } = await client.port.read(signal);
   const command = decodeCommand(payload, terms.clientCapabilities);
-  record.user = command.user;
-  record.authentication = 'relayed';
-  record.serverPlugin = '';
   const request = changeUserRequest(command, terms);
-  record.clientPlugin = request.abilities.plugin;
+  Object.assign(record, {
+    user: command.user,
+    authentication: 'relayed',
+    clientPlugin: request.abilities.plugin,
+    serverPlugin: '',
+  });
   const credential = findUser(route.users, command.user, route.config.name);
   const { legs, multiFactor } = terms;
   const dialogue = { client, server, legs, route, record, multiFactor, signal };
-  const { packet, opening } =
-    credential === undefined
-      ? openAsClient(request, dialogue)
-      : await openWithCredential(credential, request, dialogue);
-  server.port.writeSecret(packet);
+  let opening: Opening;
+  try {
+    opening =
+      credential === undefined
+        ? openAsClient(request, dialogue)
+        : await openWithCredential(credential, request, dialogue);
+    server.port.writeSecret(request.encode(opening.identity));
+  } finally {
+    // The auth response may be the password itself.
+    payload.fill(0);
+  }
   server.stage = 'login-sent';
   return authenticate(opening, dialogue);
 }
@@ -67,7 +75,7 @@ function changeUserRequest(command: ChangeUser, terms: SessionTerms): Authentica
       isMariaDb: clientIsMariaDb,
     },
     // Servers ask in any case.
-    waitsToBeAsked: false,
+    expectsSwitch: false,
     serverPlugin: undefined,
     encode: (identity) =>
       identity === undefined && canSwitch === has(capabilities, CLIENT_PLUGIN_AUTH)

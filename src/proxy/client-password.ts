@@ -14,18 +14,8 @@ import { isEmptyPassword } from '../auth/password-exposure.js';
 import { decryptPassword } from '../auth/rsa-exchange.js';
 import { SHA256_KEY_REQUEST, SHA256_PASSWORD } from '../auth/sha256-password.js';
 import { encodeAuthMoreData, encodeAuthSwitch } from '../wire/replies.js';
-import type { Dialogue } from './authentication.js';
+import type { ClientAbilities, Dialogue } from './dialogue.js';
 import type { Route } from './route.js';
-
-/** What is known of the client's library, from its login. */
-export interface ClientAbilities {
-  /** The plugin that it named: one that it certainly has. */
-  readonly plugin: string;
-  /** It understands that the server names another plugin. */
-  readonly canSwitch: boolean;
-  /** A client of the MariaDB family, which has MariaDB's own plugins. */
-  readonly isMariaDb: boolean;
-}
 
 /**
  * Whether a server's switch to `plugin` is answered by the proxy with a password that it gets from the client: the client
@@ -54,8 +44,7 @@ export async function askForPassword(
   const { client, signal } = dialogue;
   const plugin = abilities.plugin === CACHING_SHA2_PASSWORD ? CACHING_SHA2_PASSWORD : SHA256_PASSWORD;
   // The same for both legs where it fits: it is what both may use again for a COM_CHANGE_USER.
-  if (serverNonce.length === NONCE_LENGTH + 1) client.nonce = Buffer.from(nonceIn(serverNonce));
-  const { nonce } = client;
+  const nonce = serverNonce.length === NONCE_LENGTH + 1 ? nonceIn(serverNonce) : client.nativeNonce;
   client.port.write(encodeAuthSwitch(plugin, nonce));
   let { payload: answer } = await client.port.read(signal);
   if (plugin === CACHING_SHA2_PASSWORD && !isEmptyPassword(answer)) {

@@ -4,11 +4,18 @@
  * Each leg counts its own sequence ids: an SSLRequest on one leg shifts the other by one.
  */
 import { CACHING_SHA2_PASSWORD } from '../auth/caching-sha2-password.js';
-import { isServerLegExposed, type Legs } from '../auth/leg-security.js';
+import { isServerLegExposed } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { findUser } from '../config/model.js';
 import { ProxyError } from '../errors.js';
-import { CLIENT_MULTI_FACTOR, CLIENT_PLUGIN_AUTH, forwardedToServer, has } from '../wire/capabilities.js';
+import {
+  CLIENT_MULTI_FACTOR,
+  CLIENT_PLUGIN_AUTH,
+  forwardedToServer,
+  has,
+  isCompressed,
+  withoutFlags,
+} from '../wire/capabilities.js';
 import { decodeGreeting, type Greeting, withGreetingTerms } from '../wire/greeting.js';
 import {
   decodeClientFlags,
@@ -21,28 +28,17 @@ import {
   withLoginIdentity,
 } from '../wire/login.js';
 import { decodeErr, isErr } from '../wire/replies.js';
-import { authenticate, type Decision } from './authentication.js';
+import { authenticate } from './authentication.js';
 import { decodeClientPacket, decodeServerPacket } from './decoding.js';
+import type { AuthenticationRequest, Decision, Opening, SessionTerms } from './dialogue.js';
 import { type ClientLeg, legSecurity, type ServerLeg } from './legs.js';
-import { type AuthenticationRequest, openAsClient, openWithCredential } from './opening.js';
-import { type HandshakePlan, planHandshake, useServerTls } from './plan.js';
+import { openAsClient, openWithCredential } from './opening.js';
+import { type HandshakePlan, offeredOnLegs, planHandshake, useServerTls } from './plan.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import { secureClient, secureServer, type UpgradeContext } from './secure-legs.js';
 
 export interface HandshakeContext extends UpgradeContext {
   readonly route: Route;
-}
-
-/** What client and server agreed on, for what comes after the login. */
-export interface SessionTerms {
-  /** Flags agreed on with the server; of a client that the proxy logged in they may be more than its own. */
-  readonly capabilities: number;
-  /** Flags agreed on with the client. */
-  readonly clientCapabilities: number;
-  /** A client of the MariaDB family; the flags agreed on do not tell. */
-  readonly clientIsMariaDb: boolean;
-  readonly legs: Legs;
-  readonly multiFactor: boolean;
 }
 
 export interface HandshakeResult {
@@ -71,41 +67,47 @@ export async function handshake(
   const plan = planHandshake(greeting, route, client, server);
   client.port.write(withGreetingTerms(greeting, plan.offered, plan.authPlugin));
   client.stage = 'greeted';
-  client.nonce = Buffer.from(greeting.nonce);
+  client.nativeNonce = Buffer.from(greeting.nonce);
   const { login, clientCapabilities } = await receiveLogin(client, plan, context);
 
   const serverTls = useServerTls(greeting, route, client.isTls);
+  const legs = { client: legSecurity(client, client.isTls), server: legSecurity(server, serverTls) };
+  const offered = offeredOnLegs(greeting, plan, legs, route);
+  assertNoUnofferedCompression(clientCapabilities, greeting, offered);
   const credential = findUser(route.users, login.user, route.config.name);
-  const capabilities = forwardedToServer(clientCapabilities, plan.offered, {
+  const capabilities = forwardedToServer(clientCapabilities, offered, {
     useTls: serverTls,
     // What the proxy says of itself when it logs in with a password that it knows.
-    knowsPlugins: credential !== undefined,
+    logsInItself: credential !== undefined,
   });
-  const legs = { client: legSecurity(client, client.isTls), server: legSecurity(server, serverTls) };
   // Without CLIENT_MULTI_FACTOR, and at MariaDB, 0x02 begins a plugin's own data. On an exposed leg the client's view
   // counts, which whoever poses as the server may have been told another version of.
   const multiFactor =
     isServerLegExposed(legs) || (has(capabilities, CLIENT_MULTI_FACTOR) && !greeting.isMariaDb);
   const dialogue = { client, server, legs, route, record, multiFactor, signal };
-  const clientIsMariaDb = isMariaDbClient(login);
-  const request = loginRequest(login, capabilities, plan, clientIsMariaDb, greeting);
+  const request = loginRequest(login, capabilities, plan, greeting);
   record.clientPlugin = request.abilities.plugin;
-  const { packet, opening } =
-    credential === undefined
-      ? openAsClient(request, dialogue)
-      : await openWithCredential(credential, request, dialogue);
-
-  if (serverTls) {
-    if (route.serverTls === undefined) throw new Error('the route has no TLS settings for its server leg');
-    await secureServer(server, route.serverTls, sslRequestFor(login, capabilities), context);
+  let opening: Opening;
+  try {
+    opening =
+      credential === undefined
+        ? openAsClient(request, dialogue)
+        : await openWithCredential(credential, request, dialogue);
+    if (serverTls) {
+      if (route.serverTls === undefined) throw new Error('the route has no TLS settings for its server leg');
+      await secureServer(server, route.serverTls, sslRequestFor(login, capabilities), context);
+    }
+    server.port.writeSecret(request.encode(opening.identity));
+  } finally {
+    // The auth response may be the password itself.
+    login.payload.fill(0);
   }
-  server.port.writeSecret(packet);
   server.stage = 'login-sent';
   const decision = await authenticate(opening, dialogue);
   const terms = {
     capabilities,
     clientCapabilities: login.capabilities,
-    clientIsMariaDb,
+    clientIsMariaDb: request.abilities.isMariaDb,
     legs,
     multiFactor,
   };
@@ -146,7 +148,6 @@ function loginRequest(
   login: Login,
   capabilities: number,
   plan: HandshakePlan,
-  clientIsMariaDb: boolean,
   { authPlugin }: Greeting,
 ): AuthenticationRequest {
   const canSwitch = has(login.capabilities, CLIENT_PLUGIN_AUTH);
@@ -158,20 +159,36 @@ function loginRequest(
     abilities: {
       plugin,
       canSwitch,
-      isMariaDb: clientIsMariaDb,
+      isMariaDb: isMariaDbClient(login),
     },
     // It sent no answer to a greeting that names another plugin than the server did.
-    waitsToBeAsked:
+    expectsSwitch:
       canSwitch &&
       login.authResponse.length === 0 &&
       plan.authPlugin !== authPlugin &&
       plan.authPlugin !== plugin,
-    serverPlugin: [NATIVE_PASSWORD, CACHING_SHA2_PASSWORD].includes(authPlugin) ? authPlugin : undefined,
+    serverPlugin: takesScramble(authPlugin),
     encode: (identity) =>
       identity === undefined
         ? withLoginCapabilities(login, capabilities)
         : decodeClientPacket(() => withLoginIdentity(login, capabilities, identity)),
   };
+}
+
+/** A server that names no plugin is older than plugins. */
+function takesScramble(authPlugin: string): string | undefined {
+  if (authPlugin === '') return NATIVE_PASSWORD;
+  return [NATIVE_PASSWORD, CACHING_SHA2_PASSWORD].includes(authPlugin) ? authPlugin : undefined;
+}
+
+/** PHP's mysqlnd, for one, compresses when it is told to, whatever it was offered, and waits for compressed answers. */
+function assertNoUnofferedCompression(clientCapabilities: number, greeting: Greeting, offered: number): void {
+  const withheld = withoutFlags(greeting.capabilities, offered);
+  if (!isCompressed(clientCapabilities & withheld)) return;
+  throw new ProxyError(
+    'client_compression_not_offered',
+    'the client compresses although it was not offered, and one leg is in plaintext or the proxy takes part in logins',
+  );
 }
 
 /** The plugin that the auth response in the login is for. */

@@ -5,7 +5,9 @@
  * one that no server accepts and waits for the refusal.
  */
 import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { CACHING_SHA2_PASSWORD, isFastAuthSuccess } from '../auth/caching-sha2-password.js';
+import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION } from '../wire/capabilities.js';
 import { encodePacket } from '../wire/framing.js';
 import { decodeGreeting, type Greeting } from '../wire/greeting.js';
@@ -29,9 +31,10 @@ const COM_QUIT = Buffer.from([0x01]);
 export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<void> {
   const { port } = server;
   const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not refuse in time'));
+  const signal = AbortSignal.any([hurry, limit.signal]);
   try {
     if (server.stage === 'idle') {
-      port.socket.end(encodePacket(0, COM_QUIT));
+      await quit(port.release(), signal);
     } else if (server.stage === 'greeted' || server.stage === 'upgraded') {
       port.write(loginToBeRefused(server));
       server.stage = 'login-sent';
@@ -41,7 +44,7 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
       server.stage = 'login-sent';
     }
     if (server.stage === 'login-sent') {
-      await awaitRefusal(server, AbortSignal.any([hurry, limit.signal]));
+      await awaitRefusal(server, signal);
     }
   } catch {
     // The server is gone, does not answer, or is none of MySQL 4.1 or newer: nothing can be spared it.
@@ -57,12 +60,21 @@ async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<v
     const reply = decodeAuthReply(payload, false);
     if (reply.kind === 'err') return;
     // An anonymous account without a password lets anyone in.
-    if (reply.kind === 'ok') {
-      port.socket.end(encodePacket(0, COM_QUIT));
-      return;
-    }
+    if (reply.kind === 'ok') return quit(port.release(), signal);
     if (!isFastAuthSuccess(CACHING_SHA2_PASSWORD, reply)) port.write(wrongAnswer());
   }
+}
+
+/** Servers close the connection in answer. Resolves then, or when the signal is aborted. */
+function quit(socket: Socket, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    socket.end(encodePacket(0, COM_QUIT));
+    // The end of a stream is only told to someone who reads.
+    socket.resume();
+  });
 }
 
 /** Throws MalformedPacketError where the server sent no greeting, or is too old. */
@@ -70,7 +82,7 @@ function loginToBeRefused({ firstPacket, sslRequest }: ServerLeg): Buffer {
   return encodeLogin41(sslRequest ?? headOfPlaintextLogin(decodeGreeting(firstPacket)), {
     user: USER_OF_ABANDONED_LOGINS,
     authResponse: wrongAnswer(),
-    authPlugin: 'mysql_native_password',
+    authPlugin: NATIVE_PASSWORD,
   });
 }
 

@@ -17,10 +17,10 @@ export interface ClientLeg {
   hidesClientErrors: boolean;
   isTls: boolean;
   /**
-   * 20 bytes: the nonce that the client was given last, by the greeting or by a switch. Old libraries answer a switch to
-   * mysql_native_password within a session with that one, whatever the switch says; servers repeat it, too.
+   * 20 bytes: the nonce of the greeting, or of the last switch to mysql_native_password. Libraries up to MySQL 5.7 answer
+   * a switch to that plugin within a session with this one, whatever the switch says; servers repeat it, too.
    */
-  nonce: Buffer;
+  nativeNonce: Buffer;
 }
 
 export interface ServerLeg {

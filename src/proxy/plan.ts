@@ -1,12 +1,19 @@
 /** Decides what each leg is offered, from the server's greeting, the route and where the client is. Pure. */
-import { areEqualForAll } from '../auth/leg-security.js';
+import { type Legs, legsAreEqualForAll } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { ProxyError } from '../errors.js';
-import { CLIENT_SSL, has, isCompressed, offeredToClient } from '../wire/capabilities.js';
+import {
+  CLIENT_SSL,
+  COMPRESSION_FLAGS,
+  has,
+  isCompressed,
+  offeredToClient,
+  withFlags,
+} from '../wire/capabilities.js';
 import type { Greeting } from '../wire/greeting.js';
-import type { SessionTerms } from './handshake.js';
+import type { SessionTerms } from './dialogue.js';
 import { type ClientLeg, legSecurity, type ServerLeg } from './legs.js';
-import { bridges, mayStayPlaintext, type Route } from './route.js';
+import { mayStayPlaintext, type Route, takesPartInLogin } from './route.js';
 
 export interface HandshakePlan {
   /** Capability flags of the greeting that the client gets. */
@@ -37,7 +44,7 @@ export function planHandshake(
   // offered the client uses it. So it is not offered where the legs may turn out unequal.
   const clientTls = [...(offerTls ? [true] : []), ...(mayStayPlaintext(route, client) ? [false] : [])];
   const alwaysEqual = clientTls.every((isTls) =>
-    areEqualForAll({
+    legsAreEqualForAll({
       client: legSecurity(client, isTls),
       server: legSecurity(server, useServerTls(greeting, route, isTls)),
     }),
@@ -45,12 +52,18 @@ export function planHandshake(
   return {
     offered: offeredToClient(greeting.capabilities, {
       offerTls,
-      offerCompression: alwaysEqual && !bridges(route),
+      offerCompression: alwaysEqual && !takesPartInLogin(route),
     }),
     offerTls,
     // Old libraries give up at a name that they do not know, before they have said who they are.
-    authPlugin: bridges(route) && greeting.authPlugin !== '' ? NATIVE_PASSWORD : greeting.authPlugin,
+    authPlugin: takesPartInLogin(route) && greeting.authPlugin !== '' ? NATIVE_PASSWORD : greeting.authPlugin,
   };
+}
+
+/** The flags of the plan, now that it is known what the legs are: compression may pass after all. */
+export function offeredOnLegs(greeting: Greeting, plan: HandshakePlan, legs: Legs, route: Route): number {
+  if (!legsAreEqualForAll(legs) || takesPartInLogin(route)) return plan.offered;
+  return withFlags(plan.offered, greeting.capabilities & COMPRESSION_FLAGS);
 }
 
 /** Whether the server leg becomes TLS, now that it is known what the client leg is. */
@@ -67,5 +80,5 @@ export function useServerTls(greeting: Greeting, route: Route, clientIsTls: bool
  */
 export function isWatched({ capabilities, legs }: SessionTerms, route: Route): boolean {
   if (isCompressed(capabilities)) return false;
-  return bridges(route) || !(legs.client.tls && legs.server.tls);
+  return takesPartInLogin(route) || !(legs.client.tls && legs.server.tls);
 }

@@ -1,12 +1,18 @@
 /** The running proxy: its listeners, its routes and the sessions in progress. */
 import type { Socket } from 'node:net';
 import { ownRsaKey, type RsaKeySource } from '../auth/rsa-key.js';
-import { type Address, formatAddress, type ProxyConfig, type RouteConfig } from '../config/model.js';
+import {
+  type Address,
+  formatAddress,
+  mayNeedOwnRsaKey,
+  type ProxyConfig,
+  type RouteConfig,
+} from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import type { Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { type Listener, listen } from './listener.js';
-import { createRoute, mayNeedOwnRsaKey, type Route } from './route.js';
+import { createRoute, type Route } from './route.js';
 import { Session } from './session.js';
 
 export interface BoundAddress {
@@ -45,8 +51,7 @@ export async function startProxy(
   let config = initial;
   const ownKey = ownRsaKey(config.stateDirectory);
   let routes = createRoutes(config, ownKey);
-  // What is wrong with the key that is kept should be known now, not when the first client needs it.
-  if (config.stateDirectory !== undefined && [...routes.values()].some(mayNeedOwnRsaKey)) await ownKey();
+  await checkOwnKey(config, ownKey);
   let accepting = true;
   let lastId = 0;
 
@@ -63,6 +68,7 @@ export async function startProxy(
     const session = new Session(socket, {
       id: lastId,
       route,
+      currentRoute: () => routes.get(routeName) ?? route,
       observer,
       connectTimeout,
       handshakeTimeout,
@@ -99,7 +105,9 @@ export async function startProxy(
     connections: () => sessions.size,
     reload: async (next) => {
       assertSameListeners(config.routes, next.routes);
-      routes = createRoutes(next, ownKey);
+      const nextRoutes = createRoutes(next, ownKey);
+      await checkOwnKey(next, ownKey);
+      routes = nextRoutes;
       config = next;
     },
     close: async ({ graceMs = 0 } = {}) => {
@@ -115,6 +123,11 @@ export async function startProxy(
 
 function createRoutes({ routes, users }: ProxyConfig, ownKey: RsaKeySource): ReadonlyMap<string, Route> {
   return new Map(routes.map((route) => [route.name, createRoute(route, users, ownKey)]));
+}
+
+/** What is wrong with the key that is kept should be known now, not when the first client needs it. */
+async function checkOwnKey({ stateDirectory, routes }: ProxyConfig, ownKey: RsaKeySource): Promise<void> {
+  if (stateDirectory !== undefined && routes.some(mayNeedOwnRsaKey)) await ownKey();
 }
 
 function assertSameListeners(current: readonly RouteConfig[], next: readonly RouteConfig[]): void {

@@ -39,7 +39,7 @@ export function createRoute(
 }
 
 /** The proxy itself may log in at the server, or ask clients for their password. */
-export function bridges({ config, users }: Route): boolean {
+export function takesPartInLogin({ config, users }: Route): boolean {
   return config.authBridge !== 'off' || users.length > 0;
 }
 
@@ -62,10 +62,4 @@ export function mayStayPlaintext(route: Route, client: { isUnix: boolean; remote
   return (
     version !== 0 && route.plaintextNetworks.check(client.remoteAddress, version === 6 ? 'ipv6' : 'ipv4')
   );
-}
-
-/** A client in plaintext may want to encrypt its password, and the route was given no key for that. */
-export function mayNeedOwnRsaKey({ config }: Route): boolean {
-  if (config.client.sslMode === 'PASSTHROUGH' || config.rsaPrivateKey !== undefined) return false;
-  return config.client.sslMode !== 'REQUIRED' || config.listen.some(({ kind }) => kind === 'unix');
 }

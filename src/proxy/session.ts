@@ -12,7 +12,8 @@ import {
 import { CommandTracker } from '../wire/command-tracker.js';
 import { encodeErr } from '../wire/replies.js';
 import { changeUser } from './change-user.js';
-import { type HandshakeResult, handshake, type SessionTerms } from './handshake.js';
+import type { Decision, SessionTerms } from './dialogue.js';
+import { type HandshakeResult, handshake } from './handshake.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
@@ -25,6 +26,8 @@ import { splice } from './splice.js';
 export interface SessionOptions {
   readonly id: number;
   readonly route: Route;
+  /** The same route as the latest reload left it: whose passwords are taken back may not come in with them again. */
+  readonly currentRoute: () => Route;
   readonly observer: Observer;
   /** Milliseconds. */
   readonly connectTimeout: number;
@@ -87,7 +90,7 @@ export class Session {
       isProtocol41: false,
       hidesClientErrors: false,
       isTls: false,
-      nonce: Buffer.alloc(0),
+      nativeNonce: Buffer.alloc(0),
     };
     this.ended = this.#run();
   }
@@ -163,21 +166,27 @@ export class Session {
   }
 
   async #changeUser(server: ServerLeg, terms: SessionTerms, tracker: CommandTracker): Promise<void> {
-    const { route, observer } = this.#options;
+    const { currentRoute, observer } = this.#options;
     if (tracker.isLost || !tracker.isIdle) {
       throw new ProxyError(
         'client_out_of_step',
-        'the client sent COM_CHANGE_USER while replies to earlier commands were outstanding',
+        tracker.isLost
+          ? 'a COM_CHANGE_USER came where the proxy could not follow commands and replies any more'
+          : 'the client sent COM_CHANGE_USER while replies to earlier commands were outstanding, and they did not come',
       );
     }
-    const { user } = this.#record;
-    const context = { route, record: this.#record, signal: this.#signal };
-    const decision = await this.#inTime(() => changeUser(this.#client, server, terms, context));
+    const before = { ...this.#record };
+    const context = { route: currentRoute(), record: this.#record, signal: this.#signal };
+    let decision: Decision | undefined;
+    try {
+      decision = await this.#inTime(() => changeUser(this.#client, server, terms, context));
+    } finally {
+      if (decision?.accepted !== true) restoreLogin(this.#record, before);
+    }
     tracker.changeUserDone();
-    if (decision.accepted) return observer.userChanged?.(this.#record);
+    if (decision.accepted) observer.userChanged?.(this.#record);
     // Some servers end the session then, others go on with the user as it was.
-    this.#record.user = user;
-    observer.userChangeRefused?.(this.#record, decision.errno);
+    else observer.userChangeRefused?.(this.#record, decision.errno);
   }
 
   /** Runs a login or a COM_CHANGE_USER, which must be decided before the handshake timeout is over. */
@@ -234,8 +243,11 @@ export class Session {
     const seconds = this.#options.handshakeTimeout / 1000;
     const late = this.#client.stage === 'upgrading' || this.#client.port.isReading;
     return late
-      ? new ProxyError('client_timeout', `the client did not finish its login within ${seconds} s`)
-      : new ProxyError('server_timeout', `the server did not decide the login within ${seconds} s`);
+      ? new ProxyError('client_timeout', `the client did not finish its authentication within ${seconds} s`)
+      : new ProxyError(
+          'server_timeout',
+          `${this.#record.serverAddress || 'the server'} did not decide the authentication within ${seconds} s`,
+        );
   }
 
   /** Tells the client of the error (without one it has the server's own ERR already), and waits until it has closed. */
@@ -247,11 +259,17 @@ export class Session {
     else if (error !== undefined) {
       const { sqlState } = error.definition;
       const errno = hidesClientErrors ? error.serverErrno : error.definition.errno;
-      port.write(encodeErr(errno, isProtocol41 ? sqlState : undefined, error.message));
+      port.write(encodeErr(errno, isProtocol41 ? sqlState : undefined, error.clientText));
     }
     port.release();
     return farewell(socket);
   }
+}
+
+/** Who the session belongs to, as it was before a COM_CHANGE_USER that came to nothing. */
+function restoreLogin(record: ConnectionRecord, before: ConnectionRecord): void {
+  const { user, clientPlugin, serverPlugin, authentication } = before;
+  Object.assign(record, { user, clientPlugin, serverPlugin, authentication });
 }
 
 /** Sends what is written, and closes as soon as the peer does, or after FAREWELL_MS. */

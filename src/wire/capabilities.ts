@@ -18,6 +18,9 @@ export const CLIENT_MULTI_FACTOR = 0x1000_0000;
 /** Means something to the peer that sets it only; servers set it together with CLIENT_SSL. */
 export const CLIENT_SSL_VERIFY_SERVER_CERT = 0x4000_0000;
 
+/** zlib and zstd. */
+export const COMPRESSION_FLAGS = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION;
+
 export function has(capabilities: number, flag: number): boolean {
   return (capabilities & flag) !== 0;
 }
@@ -38,9 +41,7 @@ export function offeredToClient(
   serverCapabilities: number,
   { offerTls, offerCompression }: { offerTls: boolean; offerCompression: boolean },
 ): number {
-  const flags = offerCompression
-    ? serverCapabilities
-    : withoutFlags(serverCapabilities, CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION);
+  const flags = offerCompression ? serverCapabilities : withoutFlags(serverCapabilities, COMPRESSION_FLAGS);
   return offerTls
     ? withFlags(flags, CLIENT_SSL)
     : withoutFlags(flags, CLIENT_SSL | CLIENT_SSL_VERIFY_SERVER_CERT);
@@ -50,20 +51,20 @@ export function offeredToClient(
  * What the server is told that the client can do. Clients send flags that they were not offered (libmysqlclient and
  * MariaDB Connector/C lay out their login by the server's flags but send their own unmasked), hence the AND.
  * CLIENT_MYSQL says which family the client belongs to, not what was agreed on: it passes as the client set it.
- * `knowsPlugins`: the proxy logs in itself, and can do what the client may not.
+ * `logsInItself`: the proxy logs in itself, and can do what the client may not.
  */
 export function forwardedToServer(
   clientCapabilities: number,
   offered: number,
-  { useTls, knowsPlugins }: { useTls: boolean; knowsPlugins: boolean },
+  { useTls, logsInItself }: { useTls: boolean; logsInItself: boolean },
 ): number {
-  const own = knowsPlugins ? CLIENT_PLUGIN_AUTH | CLIENT_SECURE_CONNECTION : 0;
+  const own = logsInItself ? CLIENT_PLUGIN_AUTH | CLIENT_SECURE_CONNECTION : 0;
   const agreed = withFlags(clientCapabilities, own) & withFlags(offered, CLIENT_MYSQL);
   const common = withoutFlags(agreed, CLIENT_SSL | CLIENT_SSL_VERIFY_SERVER_CERT);
   return useTls ? withFlags(common, CLIENT_SSL) : common;
 }
 
 /** Bytes after the login are compressed, with zlib or zstd. */
-export function isCompressed(agreedCapabilities: number): boolean {
-  return has(agreedCapabilities, CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION);
+export function isCompressed(capabilities: number): boolean {
+  return has(capabilities, COMPRESSION_FLAGS);
 }

@@ -59,7 +59,7 @@ export function withChangeUserIdentity(
   capabilities: number,
   { user, authResponse, authPlugin }: Identity,
 ): Buffer {
-  // MySQL reads a plugin only behind a character set; 0 leaves that of the session.
+  // MySQL reads a plugin only behind a character set; 0 is none, for which it takes its own default.
   const hasPlugin = has(capabilities, CLIENT_PLUGIN_AUTH);
   const set = hasPlugin && characterSet.length === 0 ? Buffer.alloc(2) : characterSet;
   return Buffer.concat([

@@ -6,11 +6,10 @@
  * client that uploads one (LOAD DATA LOCAL) counts its packets on, modulo 256, from the packet that asked for it.
  * https://dev.mysql.com/doc/dev/mysql-server/latest/my__command_8h.html
  */
+import { COM_CHANGE_USER } from './change-user.js';
 import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH } from './framing.js';
 import { ReplyKind } from './pending-replies.js';
 import { ReplyTracker } from './reply-tracker.js';
-
-const COM_CHANGE_USER = 0x11;
 
 /** Undefined for a command that is not answered. Servers answer one that they do not know, too. */
 function replyKindOf(command: number): ReplyKind | undefined {

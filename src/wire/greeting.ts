@@ -98,8 +98,8 @@ export function decodeGreeting(payload: Buffer): Greeting {
 }
 
 /**
- * The greeting's payload with other capability flags, and with another default plugin where the server names one; every
- * other byte is as it was.
+ * The greeting's payload with other capability flags, and with another default plugin where the server names one (nothing
+ * follows the name); every other byte is as it was.
  */
 export function withGreetingTerms(greeting: Greeting, capabilities: number, authPlugin: string): Buffer {
   const payload =

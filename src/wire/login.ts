@@ -146,21 +146,6 @@ function decodeLogin320(payload: Buffer, capabilities: number): Login {
   };
 }
 
-/** Where MariaDB's clients have their extended capabilities, and others zeros. */
-const EXTENDED_CAPABILITIES_OFFSET = 28;
-
-/**
- * Whether the client belongs to MariaDB's family, and so has MariaDB's own plugins: it sets extended capabilities instead
- * of CLIENT_MYSQL. mysql2 leaves that flag out as well at a MariaDB, and sets none.
- */
-export function isMariaDbClient({ payload, isProtocol41 }: Login): boolean {
-  return (
-    isProtocol41 &&
-    !has(payload.readUInt32LE(0), CLIENT_MYSQL) &&
-    payload.readUInt32LE(EXTENDED_CAPABILITIES_OFFSET) !== 0
-  );
-}
-
 /** Connection attribute `_client_name`, as length-encoded key and value. */
 const NAME_OF_MARIADB_CONNECTOR_C = Buffer.from('\x0c_client_name\x0alibmariadb', 'latin1');
 
@@ -170,6 +155,22 @@ const NAME_OF_MARIADB_CONNECTOR_C = Buffer.from('\x0c_client_name\x0alibmariadb'
  */
 export function isMariaDbConnectorC(login: Login): boolean {
   return login.payload.includes(NAME_OF_MARIADB_CONNECTOR_C);
+}
+
+/** The same attribute's key alone; the value comes behind its length. */
+const CLIENT_NAME_KEY = Buffer.from('\x0c_client_name', 'latin1');
+
+/**
+ * Whether the client is of the MariaDB family. Such a client clears CLIENT_MYSQL for a MariaDB server; the flags agreed
+ * on do not show it, because the server clears it, too. mysql2 does the same, and says who it is.
+ */
+export function isMariaDbClient(login: Login): boolean {
+  if (!login.isProtocol41 || has(login.payload.readUInt32LE(0), CLIENT_MYSQL)) return false;
+  const key = login.payload.indexOf(CLIENT_NAME_KEY);
+  if (key === -1) return true;
+  const value = key + CLIENT_NAME_KEY.length;
+  const name = login.payload.subarray(value + 1, value + 1 + (login.payload[value] ?? 0));
+  return /mariadb/i.test(name.toString('latin1'));
 }
 
 /** The login's payload with other capability flags and every other byte as it was. */

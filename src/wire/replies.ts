@@ -50,6 +50,13 @@ export function decodeAuthReply(payload: Buffer, multiFactor: boolean): AuthRepl
   return { kind: 'plugin-data', data: payload };
 }
 
+/** The server names the plugin that the dialogue goes on with. */
+export function startsPlugin(
+  reply: AuthReply,
+): reply is Extract<AuthReply, { kind: 'auth-switch' | 'next-factor' }> {
+  return reply.kind === 'auth-switch' || reply.kind === 'next-factor';
+}
+
 function decodePluginAndData(payload: Buffer): { plugin: string; data: Buffer } {
   const reader = new ByteReader(payload, 1);
   const plugin = reader.nulTerminatedOrRest().toString('latin1');

@@ -206,10 +206,10 @@ for (const { name, keyRequest, nonce, ask } of plugins) {
       await server.receive();
       await server.send(key);
       const { errno, text } = readErr(await client.receive());
-      assert.equal(errno, 2012);
-      assert.match(text, /the RSA public key of 127\.0\.0\.1:\d+ can not be used/);
+      assert.equal(errno, 2061);
+      assert.match(text, /can not be encrypted with the RSA public key of 127\.0\.0\.1:\d+:/);
       assert.equal(text.includes(PASSWORD), false);
-      assert.equal(scenario.observed[0]?.error?.code, 'server_protocol_error');
+      assert.equal(scenario.observed[0]?.error?.code, 'server_rsa_key_unusable');
       // The server is left in good order: with an answer that it refuses.
       const last = await server.receive();
       assert.equal(last.length, 20);

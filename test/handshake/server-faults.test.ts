@@ -206,7 +206,12 @@ const faults: ServerFault[] = [
     options: { process: { handshakeTimeout: 300 } },
     act: (server) => server.send(0, greeting()),
     code: 'server_timeout',
-    told: { errno: 1159, sqlState: '08S01', sequenceId: 2, text: /did not decide the login within 0\.3 s/ },
+    told: {
+      errno: 1159,
+      sqlState: '08S01',
+      sequenceId: 2,
+      text: /did not decide the authentication within 0\.3 s/,
+    },
   },
   {
     name: 'sends an empty packet in place of a decision',

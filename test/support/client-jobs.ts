@@ -20,6 +20,8 @@ export type ClientJob = Credentials &
      */
     tls?: 'off' | { ca?: string; verify: boolean };
     compress?: boolean;
+    /** Instead of utf8mb4; PyMySQL and MariaDB Connector/Node.js take no heed of it. */
+    charset?: 'latin1';
     /** In this order on one connection; an error does not keep the next one from being tried. */
     steps: readonly ClientStep[];
   };

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'mariadb';
 import mysql, { type Connection as MysqljsConnection } from 'mysql';
+import { createConnection as createMysql2Connection } from 'mysql2/promise';
 import {
   type ClientError,
   type ClientJob,
@@ -26,7 +27,7 @@ export async function mysqljs(job: ClientJob): Promise<ClientResult> {
   const connection = mysql.createConnection({
     ...targetOf(job),
     ...tlsOf(job),
-    charset: 'utf8mb4',
+    charset: job.charset ?? 'utf8mb4',
     connectTimeout: loginDeadlineMs,
     typeCast: (column) => column.string(),
   });
@@ -68,6 +69,32 @@ export async function mariadbConnector(job: ClientJob): Promise<ClientResult> {
   const results = await resultsOf(job, {
     query: async (sql) => {
       const rows = await connection.query<unknown>(sql);
+      return Array.isArray(rows) ? (rows as Value[][]).map((row) => row.map(textOf)) : [];
+    },
+    changeUser: (user) => connection.changeUser(user),
+    ping: () => connection.ping(),
+  });
+  connection.destroy();
+  return { results };
+}
+
+/** mysql2, which has every plugin of MySQL and none of MariaDB's own. */
+export async function mysql2Client(job: ClientJob): Promise<ClientResult> {
+  const connecting = createMysql2Connection({
+    ...targetOf(job),
+    ...tlsOf(job),
+    ...(job.compress ? { compress: true } : {}),
+    charset: job.charset ?? 'utf8mb4',
+    connectTimeout: loginDeadlineMs,
+    rowsAsArray: true,
+    typeCast: (column) => column.string(),
+  });
+  const connection = await connecting.catch((error: unknown) => ({ connectError: clientError(error) }));
+  if ('connectError' in connection) return connection;
+  connection.on('error', () => {});
+  const results = await resultsOf(job, {
+    query: async (sql) => {
+      const [rows] = await connection.query(sql);
       return Array.isArray(rows) ? (rows as Value[][]).map((row) => row.map(textOf)) : [];
     },
     changeUser: (user) => connection.changeUser(user),

@@ -59,7 +59,7 @@ class Connection:
         self.mysql = library.mysql_init(None)
         self.set_number(OPT_CONNECT_TIMEOUT, 30)
         self.set_number(OPT_PROTOCOL, PROTOCOL_SOCKET if "socketPath" in job else PROTOCOL_TCP)
-        self.set_text(SET_CHARSET_NAME, "utf8mb4")
+        self.set_text(SET_CHARSET_NAME, job.get("charset", "utf8mb4"))
         # Without TLS it would neither know nor ask for the key that encrypts a password.
         library.mysql_options(self.mysql, OPT_GET_SERVER_PUBLIC_KEY, byref(c_bool(True)))
         if job.get("compress"):

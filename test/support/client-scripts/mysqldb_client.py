@@ -24,7 +24,7 @@ class Connection:
                 user=job["user"],
                 password=job["password"],
                 connect_timeout=30,
-                charset="utf8mb4",
+                charset=job.get("charset", "utf8mb4"),
                 autocommit=True,
                 **given,
             )

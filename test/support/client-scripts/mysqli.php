@@ -7,7 +7,7 @@ function connectionTo(array $job): mysqli
 {
     $connection = mysqli_init();
     $connection->options(MYSQLI_OPT_CONNECT_TIMEOUT, 30);
-    $connection->options(MYSQLI_SET_CHARSET_NAME, 'utf8mb4');
+    $connection->options(MYSQLI_SET_CHARSET_NAME, $job['charset'] ?? 'utf8mb4');
     $flags = ($job['compress'] ?? false) ? MYSQLI_CLIENT_COMPRESS : 0;
     $tls = $job['tls'] ?? 'off';
     if ($tls !== 'off') {

@@ -7,7 +7,7 @@ import {
   assertAnswerIsSafe,
   assertQuestionIsSafe,
   type ExposurePolicy,
-  isForOtherLeg,
+  isUnusableForServer,
 } from '../../../src/auth/password-exposure.js';
 import { ProxyError } from '../../../src/errors.js';
 import { type AuthReply, decodeAuthReply } from '../../../src/wire/replies.js';
@@ -190,7 +190,7 @@ test('the recorded questions of caching_sha2_password: only full authentication 
 
 test('what sha256_password sends unasked is of no use for a leg of the other kind', () => {
   const isWithheld = (client: LegKind, server: LegKind, answer: string, plugin = 'sha256_password') =>
-    isForOtherLeg(plugin, Buffer.from(answer), { client: security[client], server: security[server] });
+    isUnusableForServer(plugin, Buffer.from(answer), { client: security[client], server: security[server] });
   assert.equal(isWithheld('plaintext', 'tls', '\x01'), true);
   assert.equal(isWithheld('unix', 'tls', '\x01'), true);
   assert.equal(isWithheld('tls', 'plaintext', 'password\0'), true);

@@ -19,6 +19,7 @@ import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { ownRsaKey, rsaKeyFromFile } from '../../../src/auth/rsa-key.js';
+import type { ProxyError } from '../../../src/errors.js';
 
 const FILE = 'rsa-private-key.pem';
 
@@ -90,11 +91,12 @@ test('processes that start together agree on one key', async (t) => {
 
 /** The path, what to do, and nothing of what is in the file. */
 async function assertUnusable(folder: string, why: RegExp, secret: string): Promise<void> {
-  await assert.rejects(ownRsaKey(folder)(), ({ message, stack }: Error) => {
+  await assert.rejects(ownRsaKey(folder)(), ({ message, stack, clientText }: ProxyError) => {
     assert.match(message, why);
     assert.ok(message.includes(join(folder, FILE)));
-    assert.match(message, /Repair it, remove it .* or name another key with --rsa-private-key\.$/);
+    assert.match(message, /Repair the file, remove it .* or name another one with --rsa-private-key\.$/);
     assert.equal(`${message}${stack}`.includes(secret), false);
+    assert.equal(clientText.includes(folder), false, 'clients have no business with paths');
     return true;
   });
 }
@@ -212,4 +214,15 @@ test('a given file, of any size and form that OpenSSL reads', async (t) => {
     assert.equal(key.publicKeyPem.toString(), publicKey.export({ type: 'spki', format: 'pem' }));
   }
   assert.throws(() => rsaKeyFromFile(join(folder, 'missing')), /ENOENT/);
+});
+
+test('who repairs the file need not start anew', async (t) => {
+  const folder = temporaryFolder(t);
+  const source = ownRsaKey(folder);
+  writeFileSync(join(folder, FILE), 'no key', { mode: 0o600 });
+  await assert.rejects(source(), { code: 'rsa_key_unusable' });
+  rmSync(join(folder, FILE));
+  const key = await source();
+  assert.equal(await source(), key);
+  assert.match(readFileSync(join(folder, FILE), 'utf8'), /PRIVATE KEY/);
 });

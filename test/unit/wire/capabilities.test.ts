@@ -65,7 +65,7 @@ test('property: compression is left out, and nothing else, where it is not to be
 
 test('a proxy that logs in itself knows plugins, as far as the server does', () => {
   const own = (CLIENT_PLUGIN_AUTH | CLIENT_SECURE_CONNECTION) >>> 0;
-  const terms = { useTls: false, knowsPlugins: true };
+  const terms = { useTls: false, logsInItself: true };
   assert.equal(forwardedToServer(CLIENT_PROTOCOL_41, 0xffff_ffff, terms), CLIENT_PROTOCOL_41 | own);
   assert.equal(forwardedToServer(CLIENT_PROTOCOL_41, CLIENT_PROTOCOL_41, terms), CLIENT_PROTOCOL_41);
 });
@@ -74,24 +74,24 @@ test('the server hears only of what the client was offered', () => {
   const offered = CLIENT_MYSQL | CLIENT_PROTOCOL_41 | CLIENT_SSL;
   const client = offered | CLIENT_COMPRESS | CLIENT_CONNECT_WITH_DB;
   assert.equal(
-    forwardedToServer(client, offered, { useTls: false, knowsPlugins: false }),
+    forwardedToServer(client, offered, { useTls: false, logsInItself: false }),
     CLIENT_MYSQL | CLIENT_PROTOCOL_41,
   );
   assert.equal(
-    forwardedToServer(client, offered, { useTls: true, knowsPlugins: false }),
+    forwardedToServer(client, offered, { useTls: true, logsInItself: false }),
     CLIENT_MYSQL | CLIENT_PROTOCOL_41 | CLIENT_SSL,
   );
 });
 
 test('the client family flag passes as the client set it, although MariaDB does not offer it', () => {
-  assert.equal(forwardedToServer(CLIENT_MYSQL, 0, { useTls: false, knowsPlugins: false }), CLIENT_MYSQL);
-  assert.equal(forwardedToServer(0, CLIENT_MYSQL, { useTls: false, knowsPlugins: false }), 0);
+  assert.equal(forwardedToServer(CLIENT_MYSQL, 0, { useTls: false, logsInItself: false }), CLIENT_MYSQL);
+  assert.equal(forwardedToServer(0, CLIENT_MYSQL, { useTls: false, logsInItself: false }), 0);
 });
 
 test('property: TLS toward the server is the only flag that is added', () => {
   fc.assert(
     fc.property(anyFlags, anyFlags, fc.boolean(), (client, offered, useTls) => {
-      const forwarded = forwardedToServer(client, offered, { useTls, knowsPlugins: false });
+      const forwarded = forwardedToServer(client, offered, { useTls, logsInItself: false });
       assert.equal(has(forwarded, CLIENT_SSL), useTls);
       assert.equal(has(forwarded, CLIENT_SSL_VERIFY_SERVER_CERT), false);
       const others = withoutFlags(forwarded, CLIENT_SSL);
@@ -106,7 +106,7 @@ test('real clients set flags that their server does not have, and those do not p
   const unmasked = loadLogins().filter((recording) => {
     const offered = flagsOfGreeting(greetingOf(recording));
     const sent = loginOf(recording).readUInt32LE(0);
-    const forwarded = forwardedToServer(sent, offered, { useTls: false, knowsPlugins: false });
+    const forwarded = forwardedToServer(sent, offered, { useTls: false, logsInItself: false });
     assert.equal(withoutFlags(forwarded, withFlags(offered, CLIENT_MYSQL)), 0, recording.name);
     return withoutFlags(sent, withFlags(offered, CLIENT_MYSQL)) !== 0;
   });
