@@ -8,6 +8,8 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 
 export const ED25519 = 'client_ed25519';
 
+export const ED25519_SIGNATURE_LENGTH = 64;
+
 const { Point } = ed25519;
 
 /** `nonce`: the data of the server's switch, 32 bytes. An empty password is sent as nothing. */

@@ -7,7 +7,7 @@ import { xor } from './nonce.js';
 
 export const NATIVE_PASSWORD = 'mysql_native_password';
 
-const SCRAMBLE_LENGTH = 20;
+export const NATIVE_SCRAMBLE_LENGTH = 20;
 
 /** `nonce`: 20 bytes. */
 export function nativeScramble(password: Buffer, nonce: Buffer): Buffer {
@@ -26,9 +26,9 @@ export function doubleSha1(password: Buffer): Buffer {
  * answer without a scramble: who checks for an empty password has to do that first.
  */
 export function isNativeScramble(answer: Buffer, nonce: Buffer, stored: Buffer): boolean {
-  const scramble = answer.length === SCRAMBLE_LENGTH ? answer : Buffer.alloc(SCRAMBLE_LENGTH);
+  const scramble = answer.length === NATIVE_SCRAMBLE_LENGTH ? answer : Buffer.alloc(NATIVE_SCRAMBLE_LENGTH);
   const once = xor(scramble, sha1(nonce, stored));
-  return timingSafeEqual(sha1(once), stored) && answer.length === SCRAMBLE_LENGTH;
+  return timingSafeEqual(sha1(once), stored) && answer.length === NATIVE_SCRAMBLE_LENGTH;
 }
 
 function sha1(...parts: readonly Buffer[]): Buffer {

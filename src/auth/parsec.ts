@@ -10,6 +10,9 @@ import { promisify } from 'node:util';
 export const PARSEC = 'parsec';
 
 const NONCE_LENGTH = 32;
+
+/** A nonce of the client's and a signature. */
+export const PARSEC_ANSWER_LENGTH = NONCE_LENGTH + 64;
 const KEY_LENGTH = 32;
 const LEAST_ITERATIONS = 1024;
 /** 262,144 iterations take a core about 0.2 s; a server that asks for more is not one that anybody configured. */

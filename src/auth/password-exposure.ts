@@ -17,10 +17,10 @@ import {
   isFullAuthRequest,
 } from './caching-sha2-password.js';
 import { CLEAR_PASSWORD } from './clear-password.js';
-import { ED25519 } from './ed25519.js';
+import { ED25519, ED25519_SIGNATURE_LENGTH } from './ed25519.js';
 import { isPrivate, isServerLegExposed, type Legs, legsAreEqual } from './leg-security.js';
-import { NATIVE_PASSWORD } from './native-password.js';
-import { PARSEC } from './parsec.js';
+import { NATIVE_PASSWORD, NATIVE_SCRAMBLE_LENGTH } from './native-password.js';
+import { PARSEC, PARSEC_ANSWER_LENGTH } from './parsec.js';
 import { SHA256_PASSWORD } from './sha256-password.js';
 
 /** MariaDB's plugin for PAM: prompts and answers. */
@@ -33,12 +33,20 @@ const CLEARTEXT_PLUGINS: ReadonlySet<string> = new Set([
   'authentication_openid_connect_client',
 ]);
 
-/** Every answer is a hash, a signature or a ticket that is good for this nonce only, whatever the question was. */
-const CHALLENGE_RESPONSE_PLUGINS: ReadonlySet<string> = new Set([
-  NATIVE_PASSWORD,
-  'mysql_old_password',
-  ED25519,
-  PARSEC,
+/**
+ * Every answer is a hash or a signature that is good for this nonce only, and of one of these lengths in bytes. Clients
+ * have been seen to answer other questions than a switch with the password of the login.
+ */
+const SCRAMBLE_LENGTHS: ReadonlyMap<string, readonly number[]> = new Map([
+  [NATIVE_PASSWORD, [NATIVE_SCRAMBLE_LENGTH]],
+  ['mysql_old_password', [8, 9]],
+  [ED25519, [ED25519_SIGNATURE_LENGTH]],
+  [PARSEC, [PARSEC_ANSWER_LENGTH]],
+  [CACHING_SHA2_PASSWORD, [CACHING_SHA2_SCRAMBLE_LENGTH]],
+]);
+
+/** Tickets and signatures of any length, in dialogues of several questions. */
+const TICKET_PLUGINS: ReadonlySet<string> = new Set([
   'auth_gssapi_client',
   'authentication_kerberos_client',
   'authentication_ldap_sasl_client',
@@ -47,6 +55,8 @@ const CHALLENGE_RESPONSE_PLUGINS: ReadonlySet<string> = new Set([
   'authentication_fido_client',
   'authentication_oci_client',
 ]);
+
+const AUTH_NEXT_FACTOR_HEADER = 0x02;
 
 export interface ExposurePolicy {
   readonly legs: Legs;
@@ -67,13 +77,20 @@ export function assertQuestionIsSafe(
     if (!allowCleartext && !areBothPrivate(legs)) throw cleartextRefusal(plugin, legs);
     return;
   }
-  if (!isServerLegExposed(legs) || CHALLENGE_RESPONSE_PLUGINS.has(plugin)) return;
-  if (![CACHING_SHA2_PASSWORD, SHA256_PASSWORD].includes(plugin)) throw unknownExchange(plugin);
-  // A switch is answered with a scramble and a success with nothing. Clients also take variants of the question for
-  // the password, each client others; all that is not exactly the question is refused.
-  const isKnown =
-    startsPlugin(question) || isFastAuthSuccess(plugin, question) || isFullAuthRequest(plugin, question);
-  if (!isKnown) throw unknownExchange(plugin);
+  if (!isServerLegExposed(legs)) return;
+  if (!isKnownQuestion(plugin, question)) throw unknownExchange(plugin);
+}
+
+/** All that is not exactly a question whose answer is known to give nothing away is none, whatever clients make of it. */
+function isKnownQuestion(plugin: string, question: AuthReply): boolean {
+  // Some clients take it for another factor although none was agreed on.
+  if (question.kind === 'plugin-data' && question.data[0] === AUTH_NEXT_FACTOR_HEADER) return false;
+  if (TICKET_PLUGINS.has(plugin)) return true;
+  if (plugin === SHA256_PASSWORD) return startsPlugin(question);
+  if (!SCRAMBLE_LENGTHS.has(plugin)) return false;
+  if (startsPlugin(question) || question.kind === 'old-auth-switch') return true;
+  if (plugin === PARSEC) return question.kind === 'plugin-data' || question.kind === 'auth-more-data';
+  return isFastAuthSuccess(plugin, question) || isFullAuthRequest(plugin, question);
 }
 
 /**
@@ -90,9 +107,8 @@ export function assertAnswerIsSafe(
     if (!allowCleartext && !areBothPrivate(legs)) throw cleartextRefusal(plugin, legs);
     return;
   }
-  if (!isServerLegExposed(legs) || CHALLENGE_RESPONSE_PLUGINS.has(plugin)) return;
-  if (plugin !== CACHING_SHA2_PASSWORD || answer.length !== CACHING_SHA2_SCRAMBLE_LENGTH)
-    throw unknownExchange(plugin);
+  if (!isServerLegExposed(legs) || TICKET_PLUGINS.has(plugin)) return;
+  if (!SCRAMBLE_LENGTHS.get(plugin)?.includes(answer.length)) throw unknownExchange(plugin);
 }
 
 /**

@@ -46,15 +46,13 @@ export function decodePublicKey(pem: Buffer): KeyObject {
   return key;
 }
 
-/** Throws an Error where the password, which may have two characters fewer than the key has bytes less 40, is too long. */
+/** Throws an Error for a password of more bytes than the key has less 43. */
 export function encryptPassword(publicKey: KeyObject, password: Buffer, nonce: Buffer): Buffer {
   const keyLength = (publicKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8;
   const clear = encodeClearPassword(password);
   if (clear.length > keyLength - PADDING_LENGTH) {
     clear.fill(0);
-    throw new Error(
-      `a password of ${password.length} bytes does not fit into its key of ${keyLength * 8} bits`,
-    );
+    throw new Error(`the password is too long for a key of ${keyLength * 8} bits`);
   }
   const scrambled = xor(clear, nonce);
   clear.fill(0);

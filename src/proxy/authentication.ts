@@ -10,13 +10,9 @@ import { legsAreEqual } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { NONCE_LENGTH, nonceIn } from '../auth/nonce.js';
 import { answerWithPassword, type PasswordAnswer, passwordItself } from '../auth/password-answer.js';
-import {
-  asksForPassword,
-  assertAnswerIsSafe,
-  assertQuestionIsSafe,
-  DIALOG,
-} from '../auth/password-exposure.js';
+import { asksForPassword, assertAnswerIsSafe, assertQuestionIsSafe } from '../auth/password-exposure.js';
 import { decodePublicKey, encryptPassword } from '../auth/rsa-exchange.js';
+import { wellFormed } from '../auth/well-formed.js';
 import { ProxyError } from '../errors.js';
 import { type AuthReply, decodeAuthReply, encodeAuthMoreData, startsPlugin } from '../wire/replies.js';
 import { accessDenied } from './access-denied.js';
@@ -39,9 +35,7 @@ export async function authenticate(opening: Opening, dialogue: Dialogue): Promis
   try {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { payload } = await server.port.read(signal);
-      // PAM's prompts begin with 0x02 as well; where its answers may go out in clear there is nothing to guard.
-      const multiFactor = dialogue.multiFactor && !(plugin === DIALOG && route.config.allowCleartext);
-      const reply = decodeServerPacket(server.name, () => decodeAuthReply(payload, multiFactor));
+      const reply = decodeServerPacket(server.name, () => decodeAuthReply(payload, dialogue.multiFactor));
       if (reply.kind === 'ok') return accept(payload, beforeOk, dialogue);
       if (reply.kind === 'err') {
         const isFileToBlame = storedPassword !== undefined && password !== undefined;
@@ -151,7 +145,7 @@ async function relayQuestion(
   const { payload: answer } = await client.port.read(signal);
   if (!asksForPassword(plugin, question) || legsAreEqual(legs, plugin)) {
     assertAnswerIsSafe(plugin, answer, policy);
-    server.port.writeSecret(answer);
+    server.port.writeSecret(wellFormed(plugin, answer));
     server.stage = 'login-sent';
     return undefined;
   }

@@ -2,6 +2,7 @@
  * COM_CHANGE_USER: a client that is logged in becomes another user. It is an authentication like that of the login,
  * with the same dangers, on legs that are as they are. Both ports stand at the beginning of a command.
  */
+import { isServerLegExposed } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { findUser } from '../config/model.js';
 import { ProxyError } from '../errors.js';
@@ -28,6 +29,7 @@ export async function changeUser(
 ): Promise<Decision> {
   const { payload } = await client.port.read(signal);
   const command = decodeCommand(payload, terms.clientCapabilities);
+  assertReadable(command, terms);
   const request = changeUserRequest(command, terms);
   Object.assign(record, {
     user: command.user,
@@ -51,6 +53,18 @@ export async function changeUser(
   }
   server.stage = 'login-sent';
   return authenticate(opening, dialogue);
+}
+
+/**
+ * PHP's mysqlnd names a plugin, and answers for it, although none was agreed on: what it says may be the password then, and
+ * be taken for a scramble.
+ */
+function assertReadable({ tail }: ChangeUser, { clientCapabilities, legs }: SessionTerms): void {
+  if (tail.length === 0 || has(clientCapabilities, CLIENT_PLUGIN_AUTH) || !isServerLegExposed(legs)) return;
+  throw new ProxyError(
+    'unknown_exchange_refused',
+    'the client names an authentication plugin although the server did not offer that',
+  );
 }
 
 function decodeCommand(payload: Buffer, capabilities: number): ChangeUser {

@@ -4,7 +4,6 @@
  * Each leg counts its own sequence ids: an SSLRequest on one leg shifts the other by one.
  */
 import { CACHING_SHA2_PASSWORD } from '../auth/caching-sha2-password.js';
-import { isServerLegExposed } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { findUser } from '../config/model.js';
 import { ProxyError } from '../errors.js';
@@ -80,10 +79,8 @@ export async function handshake(
     // What the proxy says of itself when it logs in with a password that it knows.
     logsInItself: credential !== undefined,
   });
-  // Without CLIENT_MULTI_FACTOR, and at MariaDB, 0x02 begins a plugin's own data. On an exposed leg the client's view
-  // counts, which whoever poses as the server may have been told another version of.
-  const multiFactor =
-    isServerLegExposed(legs) || (has(capabilities, CLIENT_MULTI_FACTOR) && !greeting.isMariaDb);
+  // Without CLIENT_MULTI_FACTOR, and at MariaDB, 0x02 begins a plugin's own data.
+  const multiFactor = has(capabilities, CLIENT_MULTI_FACTOR) && !greeting.isMariaDb;
   const dialogue = { client, server, legs, route, record, multiFactor, signal };
   const request = loginRequest(login, capabilities, plan, greeting);
   record.clientPlugin = request.abilities.plugin;

@@ -20,6 +20,7 @@ import {
   isUnusableForServer,
 } from '../auth/password-exposure.js';
 import { SHA256_PASSWORD } from '../auth/sha256-password.js';
+import { wellFormed } from '../auth/well-formed.js';
 import type { UserCredential } from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import { NO_PLUGIN } from '../wire/login.js';
@@ -40,7 +41,10 @@ export function openAsClient(request: AuthenticationRequest, { client, legs, rou
     return { ...opening, identity, plugin: NO_PLUGIN };
   }
   assertAnswerIsSafe(plugin, authResponse, { legs, allowCleartext: route.config.allowCleartext });
-  return { ...opening, identity: undefined, plugin };
+  const checked = wellFormed(plugin, authResponse);
+  const identity =
+    checked === authResponse ? undefined : { user: userBytes, authResponse: checked, authPlugin: plugin };
+  return { ...opening, identity, plugin };
 }
 
 /**

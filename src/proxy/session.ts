@@ -1,5 +1,6 @@
 /** One client's connection from accept to the end: opens the server leg, runs the handshake, relays, tells observers. */
 import type { Socket } from 'node:net';
+import { isServerLegExposed } from '../auth/leg-security.js';
 import { formatAddress } from '../config/model.js';
 import { ProxyError, toProxyError } from '../errors.js';
 import {
@@ -21,7 +22,7 @@ import { passFirstPackets } from './passthrough.js';
 import { isWatched } from './plan.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import { openServer } from './servers.js';
-import { splice } from './splice.js';
+import { splice, type Watch } from './splice.js';
 
 export interface SessionOptions {
   readonly id: number;
@@ -147,21 +148,27 @@ export class Session {
   /** Until the connection ends, with a stop at each COM_CHANGE_USER that the proxy has to take part in. */
   async #relay(server: ServerLeg, terms: SessionTerms | undefined): Promise<CloseReason> {
     const { route } = this.#options;
-    const tracker =
-      terms !== undefined && isWatched(terms, route) ? new CommandTracker(terms.capabilities) : undefined;
+    const watch = terms !== undefined && isWatched(terms, route) ? watchOf(terms) : undefined;
     for (;;) {
       const [client, upstream] = [this.#client.port.release(), server.port.release()];
       this.#relayed = [client, upstream];
       if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
-      const end = await splice(client, upstream, this.#record, tracker);
-      if (end !== 'change_user') return this.#stopped.signal.aborted ? 'proxy_shutdown' : end;
+      const end = await splice(client, upstream, this.#record, watch);
+      if (end !== 'change_user' && end !== 'lost')
+        return this.#stopped.signal.aborted ? 'proxy_shutdown' : end;
       this.#relayed = [];
       this.#client.port = this.#clientPort(client);
       server.port = new PacketPort(upstream, { leg: 'server', peer: server.name });
       server.stage = 'idle';
-      if (terms === undefined || tracker === undefined)
+      if (terms === undefined || watch === undefined)
         throw new Error('a COM_CHANGE_USER that no one looked for');
-      await this.#changeUser(server, terms, tracker);
+      if (end === 'lost') {
+        throw new ProxyError(
+          'unknown_exchange_refused',
+          `what came from ${server.name} does not fit what the client asked for, and could make it send a password`,
+        );
+      }
+      await this.#changeUser(server, terms, watch.tracker);
     }
   }
 
@@ -264,6 +271,11 @@ export class Session {
     port.release();
     return farewell(socket);
   }
+}
+
+function watchOf({ capabilities, legs }: SessionTerms): Watch {
+  const isExposed = isServerLegExposed(legs);
+  return { tracker: new CommandTracker(capabilities, isExposed), endsWhenLost: isExposed };
 }
 
 /** Who the session belongs to, as it was before a COM_CHANGE_USER that came to nothing. */

@@ -7,8 +7,17 @@ import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRecord } from '../observe/events.js';
 import type { CommandTracker } from '../wire/command-tracker.js';
 
-/** Why the relay ended: both sockets are closed, or they are paused in front of a COM_CHANGE_USER. */
-export type SpliceEnd = CloseReason | 'change_user';
+/**
+ * Why the relay ended: both sockets are closed; or they are paused in front of a COM_CHANGE_USER; or in front of something
+ * that must not pass, because it is not known any more what is a command.
+ */
+export type SpliceEnd = CloseReason | 'change_user' | 'lost';
+
+export interface Watch {
+  readonly tracker: CommandTracker;
+  /** A client's password could be had by confusing the tracker: nothing passes once it is lost. */
+  readonly endsWhenLost: boolean;
+}
 
 /**
  * How long, in milliseconds, one direction may stay silent after the other has ended before both sockets are cut. Only a
@@ -32,8 +41,10 @@ export function splice(
   client: Socket,
   server: Socket,
   record: ConnectionRecord,
-  tracker?: CommandTracker,
+  watch?: Watch,
 ): Promise<SpliceEnd> {
+  const tracker = watch?.tracker;
+  const mustEnd = () => watch?.endsWhenLost === true && watch.tracker.isLost;
   return new Promise((resolve) => {
     const open = new Set([client, server]);
     let reason: CloseReason | undefined;
@@ -77,8 +88,11 @@ export function splice(
     };
     const onClientBytes = (chunk: Buffer) => {
       if (tracker === undefined) return toServer(chunk);
+      // Held back behind replies that will not come any more.
+      if (tracker.isAtChangeUser && reason === 'server_closed') return;
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       const passing = tracker.fromClient(bytes);
+      if (mustEnd()) return detach('lost');
       held = bytes.subarray(passing);
       if (passing > 0) toServer(bytes.subarray(0, passing));
       if (tracker.isAtChangeUser) stopAtChangeUser(tracker);
@@ -86,24 +100,25 @@ export function splice(
     const onServerBytes = (chunk: Buffer) => {
       record.bytesFromServer += chunk.length;
       tracker?.fromServer(chunk);
+      if (mustEnd()) return detach('lost');
       if (!client.write(chunk)) server.pause();
       if (tracker?.isAtChangeUser) stopAtChangeUser(tracker);
     };
     const stopAtChangeUser = (at: CommandTracker) => {
       client.pause();
       // Replies are outstanding: the client did not wait for them. A tracker that is lost can not tell.
-      if (at.isIdle || at.isLost) return detach();
-      patience ??= setTimeout(detach, HELD_MS);
+      if (at.isIdle || at.isLost) return detach('change_user');
+      patience ??= setTimeout(detach, HELD_MS, 'change_user');
       patience.refresh();
     };
-    const detach = () => {
+    const detach = (end: SpliceEnd) => {
       client.pause();
       server.pause();
       clearTimeout(patience);
       for (const [socket, event, listener] of listeners) socket.off(event, listener);
       clearTimeout(linger);
       if (held.length > 0) client.unshift(held);
-      resolve('change_user');
+      resolve(end);
     };
     const onServerDrain = () => {
       if (tracker?.isAtChangeUser !== true) client.resume();
@@ -113,7 +128,10 @@ export function splice(
       if (held.length > 0 && tracker?.isAtChangeUser !== true) toServer(held);
       onEnd('client_closed', server);
     };
-    const onServerEnd = () => onEnd('server_closed', client);
+    const onServerEnd = () => {
+      onEnd('server_closed', client);
+      if (tracker?.isAtChangeUser) client.resume();
+    };
     const onClientClose = () => onClose('client_closed', client, server);
     const onServerClose = () => onClose('server_closed', server, client);
     // biome-ignore lint/suspicious/noExplicitAny: what `on` and `off` take

@@ -11,6 +11,10 @@ import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH } from './framing.js';
 import { ReplyKind } from './pending-replies.js';
 import { ReplyTracker } from './reply-tracker.js';
 
+/** The commands whose reply may ask for a file. */
+const COM_QUERY = 0x03;
+const COM_STMT_EXECUTE = 0x17;
+
 /** Undefined for a command that is not answered. Servers answer one that they do not know, too. */
 function replyKindOf(command: number): ReplyKind | undefined {
   switch (command) {
@@ -39,6 +43,7 @@ function replyKindOf(command: number): ReplyKind | undefined {
 /** Both directions must be given in the order in which they travel: a reply before the client can see it. */
 export class CommandTracker {
   readonly #replies: ReplyTracker;
+  readonly #isExposed: boolean;
   #isAtChangeUser = false;
   /** The latest packet is continued by the next one, which begins nothing. */
   #isContinued = false;
@@ -46,10 +51,15 @@ export class CommandTracker {
   #payloadLeft = 0;
   #latestSequenceId = 0;
   #latestIsAnswered = false;
+  #latestCommand = 0;
 
-  /** `capabilities`: those that client and server agreed on. */
-  constructor(capabilities: number) {
+  /**
+   * `capabilities`: those that client and server agreed on. `isExposed`: whoever is on the server's wire may say anything
+   * to have a command taken for a piece of a file.
+   */
+  constructor(capabilities: number, isExposed = false) {
     this.#replies = new ReplyTracker(capabilities);
+    this.#isExposed = isExposed;
   }
 
   /** The client's next command is a COM_CHANGE_USER: nothing is passed on until `changeUserDone`. */
@@ -126,6 +136,7 @@ export class CommandTracker {
       return true;
     }
     this.#latestSequenceId = 0;
+    this.#latestCommand = command;
     const kind = replyKindOf(command);
     this.#latestIsAnswered = kind !== undefined;
     if (kind !== undefined) this.#replies.expect(kind, 0);
@@ -145,6 +156,9 @@ export class CommandTracker {
 
   /** Whether what the server asks for can only come next: other commands behind the one in question would be read as it. */
   #canUpload(): boolean {
+    if (this.#latestCommand !== COM_QUERY && this.#latestCommand !== COM_STMT_EXECUTE) return false;
+    // A command begins with 0, and a client that ignored the request would go on with one.
+    if (this.#isExposed && this.#replies.nextSequenceId === 0) return false;
     return this.#replies.pendingReplies === 0 && this.#latestIsAnswered && this.#isBetweenPackets();
   }
 

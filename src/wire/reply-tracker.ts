@@ -107,6 +107,11 @@ export class ReplyTracker {
     return this.#phase === Phase.upload;
   }
 
+  /** The sequence id that the next packet of the current reply, or of the upload, has: 0-255. */
+  get nextSequenceId(): number {
+    return this.#nextSequenceId;
+  }
+
   /** Replies that have not begun. */
   get pendingReplies(): number {
     return this.#pending.length;

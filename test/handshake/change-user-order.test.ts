@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { err, OK, readErr } from '../support/packets.js';
+import { clearAnswer } from '../support/passwords.js';
 import { frame } from '../support/scripted-peer.js';
 import {
   ask,
@@ -272,7 +273,7 @@ test('a piece of a file that looks like it is left alone, whatever its sequence 
 });
 
 test('where the proxy can not tell commands from data any more, it is not let through', async (t) => {
-  const { client, server, scenario } = await openSession(t, legs);
+  const { client, server, scenario } = await openSession(t, { client: 'plaintext', server: 'tls' });
   server.peer.sendRaw(frame(7, OK));
   await client.peer.packet();
   client.peer.sendRaw(frame(0, changeUser('bob', { plugin: 'mysql_clear_password' })));
@@ -281,6 +282,39 @@ test('where the proxy can not tell commands from data any more, it is not let th
   assert.equal(scenario.observed[0]?.error?.code, 'client_out_of_step');
   assert.equal(server.wire.includes('bob'), false);
 });
+
+const PASSWORD = 'to be kept off the wire';
+
+/** Whoever sits on a plaintext server leg may try to have a password taken for something else. */
+const confusions: Record<string, (dialogue: Awaited<ReturnType<typeof openSession>>) => Promise<void>> = {
+  'a packet that answers nothing': async ({ server }) => server.peer.sendRaw(frame(1, OK)),
+  'a packet of the client that is no command': async ({ client }) =>
+    client.peer.sendRaw(frame(3, `${PASSWORD}\0`)),
+  'a request for a file that no query asked for': async ({ client, server }) => {
+    await client.send([0x0e]);
+    await server.receive();
+    await server.send(Buffer.from('\xfbfile', 'latin1'));
+  },
+  'a request for a file whose pieces would begin as commands do': async ({ client, server }) => {
+    await client.send(query('SELECT 1'));
+    await server.receive();
+    server.peer.sendRaw(frame(0xff, Buffer.from('\xfbfile', 'latin1')));
+  },
+};
+for (const [name, confuse] of Object.entries(confusions)) {
+  test(`from a TLS client to a plaintext server nothing passes behind ${name}`, async (t) => {
+    const dialogue = await openSession(t, legs);
+    const { client, server, scenario } = dialogue;
+    await confuse(dialogue);
+    assert.equal(readErr((await client.peer.packet()).payload).errno, 2061);
+    client.peer.sendRaw(
+      frame(0, changeUser('bob', { plugin: 'sha256_password', auth: clearAnswer(PASSWORD) })),
+    );
+    await server.peer.ended();
+    assert.equal(scenario.observed[0]?.error?.code, 'unknown_exchange_refused');
+    assert.equal(server.wire.includes(PASSWORD), false);
+  });
+}
 
 test('between TLS legs nothing is looked at', async (t) => {
   const { client, server, scenario } = await openSession(t, { client: 'tls', server: 'tls' });

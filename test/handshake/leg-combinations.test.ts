@@ -58,9 +58,10 @@ const dialogues = [
   {
     name: 'several switches with an empty answer, then ERR',
     rounds: [
-      { question: authSwitch('client_ed25519'), answer: Buffer.alloc(0) },
+      { question: authSwitch('parsec'), answer: Buffer.alloc(0) },
+      { question: Buffer.from('Praw plugin data of MariaDB'), answer: Buffer.alloc(96, 0xcc) },
+      { question: authSwitch('auth_gssapi_client'), answer: Buffer.alloc(70_000, 0xdd) },
       { question: Buffer.from([0xfe]), answer: Buffer.alloc(9, 0xcc) },
-      { question: Buffer.from('Praw plugin data of MariaDB'), answer: Buffer.alloc(70_000, 0xdd) },
     ],
     end: err(1045, 'Access denied', '28000'),
     accepted: false,

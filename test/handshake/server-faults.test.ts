@@ -400,7 +400,7 @@ const leadingQuestions: [name: string, loginPlugin: string, question: Buffer, co
     'a next factor that was not negotiated',
     'mysql_native_password',
     Buffer.from('\x02mysql_clear_password\0'),
-    'cleartext_refused',
+    'unknown_exchange_refused',
   ],
   [
     'a switch to something unknown',

@@ -131,11 +131,11 @@ export async function openDialogue(t: TestContext, options: DialogueOptions): Pr
   if (options.piecemeal === true) for (const leg of [client, server]) leg.sendByteByByte();
   await server.send(greeting(options.greeting));
   await client.receive();
+  const fields = { flags: CLIENT_FLAGS | (clientTls ? FLAGS.ssl : 0), ...options.login };
   if (clientTls) {
-    await client.send(sslRequest());
+    await client.send(sslRequest(fields.flags));
     await client.peer.startTlsAsClient();
   }
-  const fields = { flags: CLIENT_FLAGS | (clientTls ? FLAGS.ssl : 0), ...options.login };
   const packet = Buffer.concat([login(fields), options.tail ?? Buffer.alloc(0)]);
   await client.send(options.payload ?? packet);
   return {

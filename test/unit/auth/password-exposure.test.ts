@@ -50,6 +50,8 @@ const answers: Record<string, Buffer> = {
   'two zero bytes': Buffer.from([0, 0]),
   'a scramble of 20 bytes': Buffer.alloc(20, 0xaa),
   'a scramble of 32 bytes': Buffer.alloc(32, 0xaa),
+  'a signature of 64 bytes': Buffer.alloc(64, 0xaa),
+  'a nonce and a signature of 96 bytes': Buffer.alloc(96, 0xaa),
 };
 const emptyAnswers = ['nothing', 'an empty password'];
 
@@ -61,7 +63,15 @@ interface Expectation {
 }
 
 const cleartextPlugin: Expectation = { question: cleartext, answer: cleartext };
-const challengeResponse: Expectation = { question: never, answer: never };
+/** A hash or a signature of known length, in answer to a switch alone. */
+const scramble = (answer?: string): Expectation => ({
+  question: exposed,
+  otherQuestions: { switch: never, 'old switch': never, factor: never },
+  answer: exposed,
+  ...(answer === undefined ? {} : { otherAnswers: { [answer]: never } }),
+});
+/** Tickets of any length, in a dialogue of several questions. */
+const tickets: Expectation = { question: never, answer: never };
 /** What an unknown plugin answers may be the password. */
 const unknownPlugin: Expectation = { question: exposed, answer: exposed };
 
@@ -74,7 +84,13 @@ const plugins: readonly (readonly [string, Expectation])[] = [
     {
       // All but these may ask for more than is known.
       question: exposed,
-      otherQuestions: { switch: never, factor: never, 'fast success': never, 'full authentication': never },
+      otherQuestions: {
+        switch: never,
+        'old switch': never,
+        factor: never,
+        'fast success': never,
+        'full authentication': never,
+      },
       answer: exposed,
       otherAnswers: { 'a scramble of 32 bytes': never },
     },
@@ -83,17 +99,25 @@ const plugins: readonly (readonly [string, Expectation])[] = [
     'sha256_password',
     { question: exposed, otherQuestions: { switch: never, factor: never }, answer: exposed },
   ],
-  ['mysql_native_password', challengeResponse],
-  ['mysql_old_password', challengeResponse],
-  ['client_ed25519', challengeResponse],
-  ['parsec', challengeResponse],
-  ['auth_gssapi_client', challengeResponse],
-  ['authentication_kerberos_client', challengeResponse],
-  ['authentication_ldap_sasl_client', challengeResponse],
-  ['authentication_windows_client', challengeResponse],
-  ['authentication_webauthn_client', challengeResponse],
-  ['authentication_fido_client', challengeResponse],
-  ['authentication_oci_client', challengeResponse],
+  ['mysql_native_password', scramble('a scramble of 20 bytes')],
+  // Eight bytes and a zero byte: as a password of eight characters, which no client sends to a switch to this plugin.
+  ['mysql_old_password', scramble('a password')],
+  ['client_ed25519', scramble('a signature of 64 bytes')],
+  [
+    'parsec',
+    {
+      question: never,
+      answer: exposed,
+      otherAnswers: { 'a nonce and a signature of 96 bytes': never },
+    },
+  ],
+  ['auth_gssapi_client', tickets],
+  ['authentication_kerberos_client', tickets],
+  ['authentication_ldap_sasl_client', tickets],
+  ['authentication_windows_client', tickets],
+  ['authentication_webauthn_client', tickets],
+  ['authentication_fido_client', tickets],
+  ['authentication_oci_client', tickets],
   ['made_by_someone', unknownPlugin],
   // Another spelling is another plugin.
   ['MYSQL_NATIVE_PASSWORD', unknownPlugin],
@@ -185,6 +209,17 @@ test('the recorded questions of caching_sha2_password: only full authentication 
     const reply = decodeAuthReply(payload, false);
     assertQuestionIsSafe(plugin, reply, policy);
     assert.equal(asksForPassword(plugin, reply), asks);
+  }
+});
+
+test('nothing that looks like another factor that was not agreed on is a question', () => {
+  const data: AuthReply = { kind: 'plugin-data', data: Buffer.from('\x02mysql_old_password\0') };
+  for (const plugin of ['auth_gssapi_client', 'parsec', 'caching_sha2_password', 'mysql_native_password']) {
+    assert.deepEqual(
+      verdictsOf((policy) => assertQuestionIsSafe(plugin, data, policy)),
+      exposed,
+      plugin,
+    );
   }
 });
 
