@@ -5,7 +5,17 @@
  * that shares a state directory.
  */
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { ProxyError } from '../errors.js';
@@ -56,28 +66,40 @@ async function keptIn(directory: string): Promise<RsaKey> {
   const kept = readKept(file);
   if (kept !== undefined) return kept;
   const pem = await generate();
-  const isKept = writeOnce(directory, file, pem);
+  if (!writeOnce(directory, file, pem)) return decodeRsaKey(pem);
   // Of two processes that start together, the one whose file is there first decides.
-  return (isKept ? readKept(file) : undefined) ?? decodeRsaKey(pem);
+  const first = readKept(file);
+  if (first === undefined) throw unusable(file, 'it is a link that leads nowhere');
+  return first;
 }
 
+/** Undefined where there is no such file. */
 function readKept(file: string): RsaKey | undefined {
-  let mode: number;
-  let pem: string;
+  let descriptor: number;
   try {
-    ({ mode } = statSync(file));
-    pem = readFileSync(file, 'utf8');
+    // A FIFO in its place would block until somebody writes to it.
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     // ENOTDIR: the path leads through a file, so there can be no directory.
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined;
     throw unusable(file, codeOf(error));
   }
-  if ((mode & 0o077) !== 0)
-    throw unusable(file, 'other users of this machine can read it; chmod 600 prevents that');
   try {
-    return decodeRsaKey(pem);
-  } catch {
-    throw unusable(file, 'it holds no RSA private key');
+    const { mode, uid } = fstatSync(descriptor);
+    const user = process.geteuid?.();
+    if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw unusable(file, 'it is not a regular file');
+    if ((mode & 0o077) !== 0) {
+      throw unusable(file, 'other users of this machine can read it; chmod 600 prevents that');
+    }
+    if (user !== undefined && uid !== user)
+      throw unusable(file, 'it belongs to another user of this machine');
+    const key = decodeRsaKey(readFileSync(descriptor, 'utf8'));
+    if (key.length * 8 < KEY_LENGTH) throw unusable(file, `it has fewer than ${KEY_LENGTH} bits`);
+    return key;
+  } catch (error) {
+    throw error instanceof ProxyError ? error : unusable(file, 'it holds no RSA private key');
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -184,13 +184,18 @@ function readUser(fields: Fields, entry: Origin, reading: Reading): string | und
   return readName(field, reading);
 }
 
-function readName(field: Field | undefined, { problem }: Reading): string | undefined {
+function readName(field: Field | undefined, { problem, warn }: Reading): string | undefined {
   if (field?.text === undefined) return undefined;
   if (field.text.includes('\0')) {
     problem(field.key, field.origin, 'must not hold a zero byte');
   } else if ([...field.text].length > LONGEST_USER) {
     problem(field.key, field.origin, `is longer than the ${LONGEST_USER} characters that a server allows`);
   } else {
+    if (/[^\x20-\x7e]/.test(field.text)) {
+      const message =
+        'has characters beyond ASCII, which fits only clients that log in with utf8 or utf8mb4 as their character set';
+      warn(field.key, field.origin, message);
+    }
     return field.text;
   }
   return undefined;

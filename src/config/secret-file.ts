@@ -1,6 +1,9 @@
 /** Files that hold passwords, which nobody but the proxy may read. */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 
+/** Bytes. */
+const MAX_LENGTH = 1024 * 1024;
+
 /** The contents, or why there are none. */
 export type SecretReading = { readonly bytes: Buffer } | { readonly fault: string };
 
@@ -19,9 +22,10 @@ export function readSecretFile(path: string, shown = `"${path}"`): SecretReading
   try {
     const status = fstatSync(descriptor);
     if (!status.isFile()) return { fault: `${shown} is not a regular file` };
+    if (status.size > MAX_LENGTH) return { fault: `${shown} is longer than 1 MiB` };
     if (canBeReadByOthers(status, process.geteuid?.())) {
       return {
-        fault: `"${path}" can be read or written by other users of this machine; run: chmod 600 '${path}'`,
+        fault: `"${path}" can be read or written by other users of this machine; run: chmod 600 '${path}', or mount it with mode 0400`,
       };
     }
     return { bytes: readFileSync(descriptor) };

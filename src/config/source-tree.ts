@@ -90,7 +90,7 @@ export function isNothing(node: SourceNode): boolean {
 export function parseText(text: string, path: string): ParsedText {
   const lines = new LineCounter();
   // The pretty errors would quote the line, which may hold a secret.
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text.replace(/^\uFEFF/, ''), { lineCounter: lines, prettyErrors: false });
   const place = (offset: number): Origin => {
     const { line, col } = lines.linePos(offset);
     return { kind: 'file', text: `file ${path}:${line}:${col}` };
@@ -107,29 +107,57 @@ export function parseText(text: string, path: string): ParsedText {
   });
   const { contents } = document;
   if (contents === null) return { tree: nothing({ kind: 'file', text: `file ${path}` }), faults: [] };
-  return { tree: fromYaml(contents, (alias) => alias.resolve(document), line), faults: [] };
+  let nodesLeft = MAX_NODES;
+  const resolve = (alias: Extract<Node, { source: string; resolve: unknown }>) => alias.resolve(document);
+  const count = () => {
+    nodesLeft -= 1;
+    if (nodesLeft < 0) throw new TooManyNodesError();
+  };
+  try {
+    return { tree: fromYaml(contents, { resolve, line, count }), faults: [] };
+  } catch (error) {
+    if (!(error instanceof TooManyNodesError)) throw error;
+    const message = `it holds more than ${MAX_NODES} values; an alias that refers to itself never ends`;
+    return { tree: undefined, faults: [{ origin: line(contents), code: 'TOO_MANY_VALUES', message }] };
+  }
 }
 
-function fromYaml(
-  node: Node,
-  resolve: (alias: Extract<Node, { source: string; resolve: unknown }>) => Node | undefined,
-  line: (node: Node) => Origin,
-): SourceNode {
+/** Values of a file, those that aliases repeat included: a few lines of aliases can stand for billions. */
+const MAX_NODES = 100_000;
+
+/** Deeper than any configuration, and far from the end of the stack. */
+const MAX_DEPTH = 100;
+
+class TooManyNodesError extends Error {}
+
+interface YamlReading {
+  readonly resolve: (alias: Extract<Node, { source: string; resolve: unknown }>) => Node | undefined;
+  readonly line: (node: Node) => Origin;
+  /** Throws TooManyNodesError. */
+  readonly count: () => void;
+}
+
+function fromYaml(node: Node, reading: YamlReading, depth = 0): SourceNode {
+  const { resolve, line, count } = reading;
+  count();
+  if (depth > MAX_DEPTH) throw new TooManyNodesError();
   const origin = line(node);
   if (isAlias(node)) {
     const target = resolve(node);
-    if (target !== undefined) return fromYaml(target, resolve, line);
+    if (target !== undefined) return fromYaml(target, reading, depth + 1);
   }
   if (isMap<Node, Node | null>(node)) {
     const entries = node.items.map(({ key, value }) => ({
       key: isScalar(key) ? String(key.value) : String(key),
       origin: line(key),
-      node: value === null ? nothing(line(key)) : fromYaml(value, resolve, line),
+      node: value === null ? nothing(line(key)) : fromYaml(value, reading, depth + 1),
     }));
     return { kind: 'mapping', origin, entries };
   }
   if (isSeq<Node | null>(node)) {
-    const items = node.items.map((item) => (item === null ? nothing(origin) : fromYaml(item, resolve, line)));
+    const items = node.items.map((item) =>
+      item === null ? nothing(origin) : fromYaml(item, reading, depth + 1),
+    );
     return { kind: 'list', origin, items };
   }
   if (!isScalar(node)) return nothing(origin);

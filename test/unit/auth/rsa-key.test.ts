@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import {
   chmodSync,
@@ -140,7 +140,26 @@ test('a file that holds no RSA key is neither used nor replaced', async (t) => {
 test('something that is no file in its place', async (t) => {
   const folder = temporaryFolder(t);
   mkdirSync(join(folder, FILE), { mode: 0o700 });
-  await assertUnusable(folder, /EISDIR/, 'PRIVATE');
+  await assertUnusable(folder, /it is not a regular file/, 'PRIVATE');
+});
+
+test('a pipe in its place does not hold the proxy up', async (t) => {
+  const folder = temporaryFolder(t);
+  execFileSync('mkfifo', ['-m', '600', join(folder, FILE)]);
+  await assertUnusable(folder, /it is not a regular file/, 'PRIVATE');
+});
+
+test('a link that leads nowhere is not taken for a key that is kept', async (t) => {
+  const folder = temporaryFolder(t);
+  symlinkSync(join(folder, 'nowhere'), join(folder, FILE));
+  await assertUnusable(folder, /it is a link that leads nowhere/, 'PRIVATE');
+});
+
+test('a kept key that is shorter than those of servers is not used', async (t) => {
+  const folder = temporaryFolder(t);
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+  writeFileSync(join(folder, FILE), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  await assertUnusable(folder, /it has fewer than 2048 bits/, 'PRIVATE');
 });
 
 test('a file that can not be reached says why', async (t) => {

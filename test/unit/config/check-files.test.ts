@@ -202,7 +202,7 @@ const refused: readonly [what: string, flags: Record<string, unknown>, problem: 
   [
     'a short RSA key',
     { 'rsa-private-key': write('short.pem', pem(shortKeys.privateKey)) },
-    /^flag --rsa-private-key: ".*short\.pem" has 1024 bit; it must have 2048 to 8192, make one with: openssl/,
+    /^flag --rsa-private-key: ".*short\.pem" has 1024 bit; it must have 2048 to 4096, make one with: openssl/,
   ],
   [
     'a CRL that is none',

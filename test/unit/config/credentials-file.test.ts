@@ -285,7 +285,7 @@ const refused: readonly [what: string, text: string, problems: readonly RegExp[]
     withKey(`${password}, server-password-file: ${name}`),
     [
       new RegExp(
-        `^file c.yaml:1, server-password-file: "${name}" can be .* other users .*: chmod 600 '${name}'$`,
+        `^file c.yaml:1, server-password-file: "${name}" can be .* other users .*: chmod 600 '${name}', or mount it with mode 0400$`,
       ),
     ],
   ]),
@@ -388,7 +388,7 @@ describe('a credentials file that is unusable', () => {
       const file = write('open.yaml', '[]', mode);
       assert.match(
         problems(file),
-        /^flag --credentials: "\/.*open\.yaml" can be .* run: chmod 600 '\/.*open\.yaml'$/,
+        /^flag --credentials: "\/.*open\.yaml" can be .* run: chmod 600 '\/.*open\.yaml', or mount it with mode 0400$/,
       );
     }
     assert.equal(problems(write('open.yaml', '[]', 0o400)), '');
@@ -539,4 +539,33 @@ describe('the entry for a login', () => {
     it(`is ${found ?? 'none'} for "${user}" on ${route}`, () =>
       assert.equal(findUser(users, user, route)?.server.user, found));
   }
+});
+
+describe('a credentials file that is no list of a sensible size', () => {
+  it('has no aliases that never end, or stand for billions', () => {
+    const bomb = Array.from({ length: 10 }, (_, level) =>
+      level === 0
+        ? 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]'
+        : `a${level}: &a${level} [${`*a${level - 1}, `.repeat(10)}]`,
+    ).join('\n');
+    for (const text of ['&a [*a]', bomb]) {
+      assert.match(problemsIn(text).join(), /the file is not valid YAML \(TOO_MANY_VALUES\)/);
+    }
+  });
+
+  it('is not longer than 1 MiB', () => {
+    assert.match(problemsIn(`# ${'x'.repeat(1 << 20)}`).join(), /is longer than 1 MiB/);
+  });
+
+  it('may begin with a byte order mark', () => {
+    assert.deepEqual(problemsIn('\uFEFF- { user: a, password-file: app.password }'), []);
+  });
+
+  it('may have names that only some clients can send, and says so', () => {
+    const { warnings } = load(sourcesWith('- { user: jörg, password-file: app.password }'));
+    assert.match(
+      warnings.map(formatProblem).join(),
+      /user: has characters beyond ASCII, which fits only clients/,
+    );
+  });
 });
