@@ -9,7 +9,7 @@
  */
 import { ProxyError } from '../errors.js';
 import { NO_PLUGIN } from '../wire/login.js';
-import { type AuthReply, startsPlugin } from '../wire/replies.js';
+import { AUTH_NEXT_FACTOR_HEADER, type AuthReply, startsPlugin } from '../wire/replies.js';
 import {
   CACHING_SHA2_PASSWORD,
   CACHING_SHA2_SCRAMBLE_LENGTH,
@@ -55,8 +55,6 @@ const TICKET_PLUGINS: ReadonlySet<string> = new Set([
   'authentication_fido_client',
   'authentication_oci_client',
 ]);
-
-const AUTH_NEXT_FACTOR_HEADER = 0x02;
 
 export interface ExposurePolicy {
   readonly legs: Legs;

@@ -14,7 +14,7 @@ import type { Identity } from '../wire/login.js';
 import { authenticate } from './authentication.js';
 import type { AuthenticationRequest, Decision, Opening, SessionTerms } from './dialogue.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
-import { openAsClient, openWithCredential } from './opening.js';
+import { openAuthentication } from './opening.js';
 import type { Route } from './route.js';
 
 /**
@@ -42,10 +42,7 @@ export async function changeUser(
   const dialogue = { client, server, legs, route, record, multiFactor, signal };
   let opening: Opening;
   try {
-    opening =
-      credential === undefined
-        ? openAsClient(request, dialogue)
-        : await openWithCredential(credential, request, dialogue);
+    opening = await openAuthentication(credential, request, dialogue);
     server.port.writeSecret(request.encode(opening.identity));
   } finally {
     // The auth response may be the password itself.

@@ -31,7 +31,7 @@ import { authenticate } from './authentication.js';
 import { decodeClientPacket, decodeServerPacket } from './decoding.js';
 import type { AuthenticationRequest, Decision, Opening, SessionTerms } from './dialogue.js';
 import { type ClientLeg, legSecurity, type ServerLeg } from './legs.js';
-import { openAsClient, openWithCredential } from './opening.js';
+import { openAuthentication } from './opening.js';
 import { type HandshakePlan, offeredOnLegs, planHandshake, useServerTls } from './plan.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import { secureClient, secureServer, type UpgradeContext } from './secure-legs.js';
@@ -86,10 +86,7 @@ export async function handshake(
   record.clientPlugin = request.abilities.plugin;
   let opening: Opening;
   try {
-    opening =
-      credential === undefined
-        ? openAsClient(request, dialogue)
-        : await openWithCredential(credential, request, dialogue);
+    opening = await openAuthentication(credential, request, dialogue);
     if (serverTls) {
       if (route.serverTls === undefined) throw new Error('the route has no TLS settings for its server leg');
       await secureServer(server, route.serverTls, sslRequestFor(login, capabilities), context);

@@ -31,8 +31,21 @@ import type { AuthenticationRequest, Dialogue, Opening } from './dialogue.js';
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** Throws ProxyError where the answer that came with the request must not be sent on. */
-export function openAsClient(request: AuthenticationRequest, { client, legs, route }: Dialogue): Opening {
+/**
+ * Rejects with ProxyError where the answer that came with the request must not be sent on, `access_denied` where it is
+ * not that of the credential, or as `PacketPort.read` does.
+ */
+export async function openAuthentication(
+  credential: UserCredential | undefined,
+  request: AuthenticationRequest,
+  dialogue: Dialogue,
+): Promise<Opening> {
+  return credential === undefined
+    ? openAsClient(request, dialogue)
+    : openWithCredential(credential, request, dialogue);
+}
+
+function openAsClient(request: AuthenticationRequest, { client, legs, route }: Dialogue): Opening {
   const { authResponse, abilities, userBytes, expectsSwitch } = request;
   const { plugin } = abilities;
   const opening = { nonce: client.nativeNonce, abilities, storedPassword: undefined, beforeOk: undefined };
@@ -47,11 +60,8 @@ export function openAsClient(request: AuthenticationRequest, { client, legs, rou
   return { ...opening, identity, plugin };
 }
 
-/**
- * Checks the client, and opens with the server's side of its credential. Rejects with ProxyError `access_denied`, or as
- * `PacketPort.read` does.
- */
-export async function openWithCredential(
+/** Checks the client, and opens with the server's side of its credential. */
+async function openWithCredential(
   credential: UserCredential,
   request: AuthenticationRequest,
   dialogue: Dialogue,

@@ -4,14 +4,14 @@
  */
 import { ByteReader, MalformedPacketError } from './bytes.js';
 
-const OK_HEADER = 0x00;
+export const OK_HEADER = 0x00;
 const AUTH_MORE_DATA_HEADER = 0x01;
-const AUTH_NEXT_FACTOR_HEADER = 0x02;
+export const AUTH_NEXT_FACTOR_HEADER = 0x02;
 const AUTH_SWITCH_HEADER = 0xfe;
-const ERR_HEADER = 0xff;
+export const ERR_HEADER = 0xff;
 
 /** MariaDB reports progress in the form of an ERR packet with this number; it ends nothing. */
-const PROGRESS_REPORT_ERRNO = 0xffff;
+export const PROGRESS_REPORT_ERRNO = 0xffff;
 
 export type AuthReply =
   | { readonly kind: 'ok' }

@@ -15,6 +15,7 @@
 import { has } from './capabilities.js';
 import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH } from './framing.js';
 import { PendingReplies, ReplyKind } from './pending-replies.js';
+import { ERR_HEADER, OK_HEADER, PROGRESS_REPORT_ERRNO } from './replies.js';
 import { lengthOfInteger, statusOfEof, statusOfOk } from './server-status.js';
 
 const CLIENT_DEPRECATE_EOF = 0x0100_0000;
@@ -23,15 +24,11 @@ const CLIENT_OPTIONAL_RESULTSET_METADATA = 0x0200_0000;
 const SERVER_MORE_RESULTS_EXISTS = 0x0008;
 const SERVER_STATUS_CURSOR_EXISTS = 0x0040;
 
-const OK = 0x00;
 const FILE_REQUEST = 0xfb;
 const EOF = 0xfe;
-const ERR = 0xff;
 
 /** A longer packet that begins like an EOF is a row whose first column is longer than 16 MB. */
 const MAX_EOF_LENGTH = 8;
-/** MariaDB reports progress in the form of an ERR packet with this number; it ends nothing. */
-const PROGRESS_REPORT_ERRNO = 0xffff;
 
 /** Bytes of a payload that are looked at: an OK packet's first byte, two integers of nine bytes each, and the status. */
 const MAX_LOOKED_AT = 21;
@@ -203,7 +200,7 @@ export class ReplyTracker {
   #beginReply(first: number | undefined): boolean {
     if (this.#pending.length === 0) {
       // Servers say in an ERR that they close a connection that was silent for too long (4031), or that they stop (1053).
-      if (first !== ERR) this.lose();
+      if (first !== ERR_HEADER) this.lose();
       return false;
     }
     this.#kind = this.#pending.nextKind;
@@ -220,7 +217,7 @@ export class ReplyTracker {
     if (this.#kind === ReplyKind.onePacket) this.#phase = Phase.between;
     // Servers read a file to its end, even where they gave up at its beginning.
     else if (first === undefined || this.#phase === Phase.upload) this.lose();
-    else if (first === ERR) this.#onErr(bytes, at, length);
+    else if (first === ERR_HEADER) this.#onErr(bytes, at, length);
     else if (this.#phase === Phase.head) this.#onHead(bytes, at, length, first);
     else if (this.#phase === Phase.preparedHead) this.#onPreparedHead(bytes, at, length, first);
     else if (this.#phase === Phase.definitions) this.#onDefinition(first);
@@ -235,7 +232,7 @@ export class ReplyTracker {
 
   #onHead(bytes: Buffer, at: number, length: number, first: number): void {
     if (this.#kind === ReplyKind.stream) this.#phase = Phase.stream;
-    else if (first === OK) this.#endResult(statusOfOk(bytes, at, length));
+    else if (first === OK_HEADER) this.#endResult(statusOfOk(bytes, at, length));
     // As a count of columns it would be one of more than 16 million.
     else if (first === EOF) this.#endResult(statusOfEof(bytes, at, length));
     else if (first === FILE_REQUEST) this.#phase = Phase.upload;
@@ -260,7 +257,7 @@ export class ReplyTracker {
   }
 
   #onPreparedHead(bytes: Buffer, at: number, length: number, first: number): void {
-    if (first !== OK || length < 9) {
+    if (first !== OK_HEADER || length < 9) {
       this.lose();
       return;
     }
