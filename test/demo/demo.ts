@@ -220,7 +220,9 @@ async function showDirectAttempts(
   await old.sql('STOP SLAVE');
   say(`ERROR: ${withoutPassword(status['Last_IO_Error'])}`);
   say(
-    'The server speaks TLS 1.2 and newer, and authenticates with caching_sha2_password; 5.6 knows neither.',
+    isLegacy(server)
+      ? 'The accounts demand TLS and a client certificate, which these programs were not given.'
+      : 'The server speaks TLS 1.2 and newer, and authenticates with caching_sha2_password; 5.6 knows neither.',
   );
 }
 
