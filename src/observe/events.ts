@@ -55,6 +55,8 @@ export interface ConnectionRecord {
   serverThreadId: number;
   /** User name as the client sent it; empty before the login. */
   user: string;
+  /** User that the proxy logged in as, by the credentials file; empty where the client logged in itself. */
+  serverUser: string;
   /** Plugin that the client named in its login; empty before it, and where nothing of it is seen. */
   clientPlugin: string;
   /** Plugin that the server asked for last; empty while it has not asked. */

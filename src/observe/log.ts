@@ -122,9 +122,11 @@ function summary({ id, route, clientAddress }: ConnectionRecord): object {
   return { connection: id, route, client: clientAddress };
 }
 
-function loginOf({ user, clientPlugin, serverPlugin, authentication }: ConnectionRecord): object {
+function loginOf(connection: ConnectionRecord): object {
+  const { user, serverUser, clientPlugin, serverPlugin, authentication } = connection;
   return {
     user: printable(user, LONGEST_NAME),
+    ...(serverUser === '' ? {} : { serverUser }),
     authentication,
     clientPlugin: printable(clientPlugin, LONGEST_NAME),
     serverPlugin: printable(serverPlugin, LONGEST_NAME),

@@ -33,6 +33,7 @@ export async function changeUser(
   const request = changeUserRequest(command, terms);
   Object.assign(record, {
     user: command.user,
+    serverUser: '',
     authentication: 'relayed',
     clientPlugin: request.abilities.plugin,
     serverPlugin: '',

@@ -68,6 +68,7 @@ async function openWithCredential(
 ): Promise<Opening> {
   dialogue.record.authentication = 'credentials';
   const beforeOk = await checkClient(credential, request, dialogue);
+  dialogue.record.serverUser = credential.server.user;
   const { serverPlugin, abilities, user, userBytes } = request;
   const nonce = dialogue.client.nativeNonce;
   const plugin = serverPlugin ?? NO_PLUGIN;

@@ -75,6 +75,7 @@ export class Session {
       serverVersion: '',
       serverThreadId: 0,
       user: '',
+      serverUser: '',
       clientPlugin: '',
       serverPlugin: '',
       authentication: 'relayed',
@@ -280,8 +281,8 @@ function watchOf({ capabilities, legs }: SessionTerms): Watch {
 
 /** Who the session belongs to, as it was before a COM_CHANGE_USER that came to nothing. */
 function restoreLogin(record: ConnectionRecord, before: ConnectionRecord): void {
-  const { user, clientPlugin, serverPlugin, authentication } = before;
-  Object.assign(record, { user, clientPlugin, serverPlugin, authentication });
+  const { user, serverUser, clientPlugin, serverPlugin, authentication } = before;
+  Object.assign(record, { user, serverUser, clientPlugin, serverPlugin, authentication });
 }
 
 /** Sends what is written, and closes as soon as the peer does, or after FAREWELL_MS. */

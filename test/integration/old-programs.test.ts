@@ -67,6 +67,8 @@ describe('MySQL 5.6 programs at MySQL 9', () => {
     await coolDown(modern);
     await federate(old, 'shop_mapped', proxy, mapped);
     await old.sql('SELECT * FROM shop_mapped.item');
+    assert.equal(proxy.established[0]?.user, 'old_name');
+    assert.equal(proxy.established[0]?.serverUser, 'application');
     const [row] = await modern.sql(
       "SELECT COUNT(*) AS logins FROM information_schema.processlist WHERE user = 'application'",
     );

@@ -13,6 +13,7 @@ export function connectionRecord(fields: Partial<ConnectionRecord> = {}): Connec
     serverVersion: '',
     serverThreadId: 0,
     user: '',
+    serverUser: '',
     clientPlugin: '',
     serverPlugin: '',
     authentication: 'relayed',
