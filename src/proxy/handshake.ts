@@ -4,12 +4,15 @@
  * Each leg counts its own sequence ids: an SSLRequest on one leg shifts the other by one.
  */
 import { CACHING_SHA2_PASSWORD } from '../auth/caching-sha2-password.js';
+import { isServerLegExposed } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { findUser } from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import {
   CLIENT_MULTI_FACTOR,
   CLIENT_PLUGIN_AUTH,
+  CLIENT_PROTOCOL_41,
+  CLIENT_SECURE_CONNECTION,
   forwardedToServer,
   has,
   isCompressed,
@@ -71,6 +74,7 @@ export async function handshake(
 
   const serverTls = useServerTls(greeting, route, client.isTls);
   const legs = { client: legSecurity(client, client.isTls), server: legSecurity(server, serverTls) };
+  if (isServerLegExposed(legs)) assertReadable(login, greeting, server.name);
   const offered = offeredOnLegs(greeting, plan, legs, route);
   assertNoUnofferedCompression(clientCapabilities, greeting, offered);
   const credential = findUser(route.users, login.user, route.config.name);
@@ -173,6 +177,21 @@ function loginRequest(
 function takesScramble(authPlugin: string): string | undefined {
   if (authPlugin === '') return NATIVE_PASSWORD;
   return [NATIVE_PASSWORD, CACHING_SHA2_PASSWORD].includes(authPlugin) ? authPlugin : undefined;
+}
+
+/**
+ * Clients lay out their login by flags of their own, too. Whoever poses as the server may leave some of them out of the
+ * greeting, so that the login is read differently from how it was written, and a password in it is taken for a scramble.
+ */
+function assertReadable(login: Login, greeting: Greeting, server: string): void {
+  const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION;
+  const isOld = withoutFlags(flags, greeting.capabilities) !== 0 || !login.isProtocol41;
+  const namesNoPlugin = login.authPlugin === '' && login.tail.length > 0;
+  if (!isOld && !namesNoPlugin) return;
+  throw new ProxyError(
+    'unknown_exchange_refused',
+    `${server} offers less than any server since MySQL 4.1, or the client sent more than it was offered`,
+  );
 }
 
 /** PHP's mysqlnd, for one, compresses when it is told to, whatever it was offered, and waits for compressed answers. */

@@ -166,7 +166,7 @@ export class Session {
       if (end === 'lost') {
         throw new ProxyError(
           'unknown_exchange_refused',
-          `what came from ${server.name} does not fit what the client asked for, and could make it send a password`,
+          `the packets of ${server.name} and of the client do not fit together any more, so that a password could pass unseen`,
         );
       }
       await this.#changeUser(server, terms, watch.tracker);

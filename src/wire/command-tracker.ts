@@ -92,7 +92,8 @@ export class CommandTracker {
    */
   fromClient(bytes: Buffer): number {
     const end = bytes.length;
-    if (this.isStream) return end;
+    // Nothing but a COM_CHANGE_USER matters there, and only where someone may have made the tracker believe in a stream.
+    if (this.isStream && !this.#isExposed) return end;
     if (this.#isAtChangeUser) return 0;
     let at = this.#payloadLeft;
     while (at + HEADER_LENGTH <= end) {
@@ -130,7 +131,7 @@ export class CommandTracker {
       this.#isAtChangeUser = true;
       return false;
     }
-    if (this.isLost) return true;
+    if (this.isLost || this.isStream) return true;
     if (sequenceId !== 0) {
       this.#replies.lose();
       return true;
@@ -144,7 +145,7 @@ export class CommandTracker {
   }
 
   #onContinuation(sequenceId: number): void {
-    if (this.isLost) return;
+    if (this.isLost || this.isStream) return;
     if (this.#replies.isUpload) {
       this.#replies.uploaded(sequenceId, false);
       return;

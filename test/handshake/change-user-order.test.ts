@@ -239,7 +239,7 @@ for (const [what, payload] of [
 
 for (const command of [0x12, 0x1e, 0x13, 0x20]) {
   test(`after command 0x${command.toString(16)} nothing is looked at any more`, async (t) => {
-    const { client, server } = await openSession(t, legs);
+    const { client, server } = await openSession(t, { client: 'plaintext', server: 'tls' });
     await client.send([command, 4, 0, 0, 0]);
     await server.receive();
     await server.send(Buffer.from('\0an event'));
@@ -315,6 +315,25 @@ for (const [name, confuse] of Object.entries(confusions)) {
     assert.equal(server.wire.includes(PASSWORD), false);
   });
 }
+
+test('from a TLS client to a plaintext server not even a dump hides a change of user', async (t) => {
+  const { client, server, scenario } = await openSession(t, legs);
+  await client.send([0x12, 4, 0, 0, 0]);
+  await server.receive();
+  await server.send(Buffer.from('\0an event'));
+  await client.receive();
+  const acknowledgement = frame(0, Buffer.from([0xef, 1, 0, 0, 0]));
+  client.peer.sendRaw(acknowledgement);
+  assert.deepEqual(await server.peer.bytes(acknowledgement.length), acknowledgement);
+  client.peer.sendRaw(
+    frame(0, changeUser('bob', { plugin: 'sha256_password', auth: clearAnswer(PASSWORD) })),
+  );
+  for (let turn = 0; turn < 4; turn++) await nextTurn();
+  client.peer.close();
+  await server.peer.ended();
+  await scenario.quiet();
+  assert.equal(server.wire.includes(PASSWORD), false);
+});
 
 test('between TLS legs nothing is looked at', async (t) => {
   const { client, server, scenario } = await openSession(t, { client: 'tls', server: 'tls' });

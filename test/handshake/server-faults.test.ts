@@ -427,6 +427,38 @@ for (const [name, plugin, question, code] of leadingQuestions) {
   });
 }
 
+/** What a client sends all the same, as some do, would be read differently from how it was written. */
+const leftOut: [name: string, missing: number][] = [
+  ['the protocol of 4.1', FLAGS.protocol41],
+  ['secure connections', FLAGS.secureConnection],
+  ['both', FLAGS.protocol41 | FLAGS.secureConnection],
+  ['plugins', FLAGS.pluginAuth],
+];
+for (const [name, missing] of leftOut) {
+  test(`TLS client, plaintext server leg: a greeting without ${name} does not get a password out of a login`, async (t) => {
+    const scenario = await startScenario(t, {
+      client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
+    });
+    const { client, server } = await scenario.connectBoth();
+    server.send(0, greeting({ flags: SERVER_FLAGS & ~missing, plugin: 'sha256_password' }));
+    await client.packet();
+    client.send(1, sslRequest());
+    await client.startTlsAsClient();
+    // As long as a scramble.
+    const password = 'nineteen characters';
+    client.send(2, login({ plugin: 'sha256_password', auth: Buffer.from(`${password}\0`) }));
+    assert.equal(readErr((await client.packet()).payload).errno, 2061);
+    assert.equal(scenario.observed[0]?.error?.code, 'unknown_exchange_refused');
+    // A login that it refuses, or, where it is too old for one, nothing more.
+    const heard = await server.packet().then(
+      ({ payload }) => payload.toString('latin1'),
+      (error: Error) => error.message,
+    );
+    assert.match(heard, /proxy_abandoned|the connection ended/);
+    assert.equal(heard.includes(password), false);
+  });
+}
+
 test('TLS client, plaintext server leg: a password in the answer to sha256_password does not reach the server', async (t) => {
   const scenario = await startScenario(t, {
     client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
