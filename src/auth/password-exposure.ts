@@ -24,7 +24,7 @@ import { PARSEC, PARSEC_ANSWER_LENGTH } from './parsec.js';
 import { SHA256_PASSWORD } from './sha256-password.js';
 
 /** MariaDB's plugin for PAM: prompts and answers. */
-export const DIALOG = 'dialog';
+const DIALOG = 'dialog';
 
 /** The password, or a token as good as one, is sent as it is. LDAP's simple form uses mysql_clear_password. */
 const CLEARTEXT_PLUGINS: ReadonlySet<string> = new Set([

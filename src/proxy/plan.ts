@@ -49,14 +49,15 @@ export function planHandshake(
       server: legSecurity(server, useServerTls(greeting, route, isTls)),
     }),
   );
+  const mayLogIn = takesPartInLogin(route);
   return {
     offered: offeredToClient(greeting.capabilities, {
       offerTls,
-      offerCompression: alwaysEqual && !takesPartInLogin(route),
+      offerCompression: alwaysEqual && !mayLogIn,
     }),
     offerTls,
     // Old libraries give up at a name that they do not know, before they have said who they are.
-    authPlugin: takesPartInLogin(route) && greeting.authPlugin !== '' ? NATIVE_PASSWORD : greeting.authPlugin,
+    authPlugin: mayLogIn && greeting.authPlugin !== '' ? NATIVE_PASSWORD : greeting.authPlugin,
   };
 }
 
@@ -76,7 +77,8 @@ export function useServerTls(greeting: Greeting, route: Route, clientIsTls: bool
 
 /**
  * Whether the commands of a session are followed, so that the proxy takes part in a COM_CHANGE_USER. Between two TLS legs
- * it need not; compression is only there where the legs are equal in any case.
+ * it need not. Two plaintext legs are equal, too, but a server could ask for the password in clear there: they are
+ * followed, unless the session is compressed, as it may be on equal legs.
  */
 export function isWatched({ capabilities, legs }: SessionTerms, route: Route): boolean {
   if (isCompressed(capabilities)) return false;

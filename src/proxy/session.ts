@@ -22,7 +22,7 @@ import { passFirstPackets } from './passthrough.js';
 import { isWatched } from './plan.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import { openServer } from './servers.js';
-import { splice, type Watch } from './splice.js';
+import { splice } from './splice.js';
 
 export interface SessionOptions {
   readonly id: number;
@@ -149,19 +149,19 @@ export class Session {
   /** Until the connection ends, with a stop at each COM_CHANGE_USER that the proxy has to take part in. */
   async #relay(server: ServerLeg, terms: SessionTerms | undefined): Promise<CloseReason> {
     const { route } = this.#options;
-    const watch = terms !== undefined && isWatched(terms, route) ? watchOf(terms) : undefined;
+    const tracker = terms !== undefined && isWatched(terms, route) ? trackerFor(terms) : undefined;
     for (;;) {
       const [client, upstream] = [this.#client.port.release(), server.port.release()];
       this.#relayed = [client, upstream];
       if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
-      const end = await splice(client, upstream, this.#record, watch);
+      const end = await splice(client, upstream, this.#record, tracker);
       if (end !== 'change_user' && end !== 'lost')
         return this.#stopped.signal.aborted ? 'proxy_shutdown' : end;
       this.#relayed = [];
       this.#client.port = this.#clientPort(client);
       server.port = new PacketPort(upstream, { leg: 'server', peer: server.name });
       server.stage = 'idle';
-      if (terms === undefined || watch === undefined)
+      if (terms === undefined || tracker === undefined)
         throw new Error('a COM_CHANGE_USER that no one looked for');
       if (end === 'lost') {
         throw new ProxyError(
@@ -169,7 +169,7 @@ export class Session {
           `the packets of ${server.name} and of the client do not fit together any more, so that a password could pass unseen`,
         );
       }
-      await this.#changeUser(server, terms, watch.tracker);
+      await this.#changeUser(server, terms, tracker);
     }
   }
 
@@ -274,9 +274,8 @@ export class Session {
   }
 }
 
-function watchOf({ capabilities, legs }: SessionTerms): Watch {
-  const isExposed = isServerLegExposed(legs);
-  return { tracker: new CommandTracker(capabilities, isExposed), endsWhenLost: isExposed };
+function trackerFor({ capabilities, legs }: SessionTerms): CommandTracker {
+  return new CommandTracker(capabilities, isServerLegExposed(legs));
 }
 
 /** Who the session belongs to, as it was before a COM_CHANGE_USER that came to nothing. */

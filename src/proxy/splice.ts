@@ -13,12 +13,6 @@ import type { CommandTracker } from '../wire/command-tracker.js';
  */
 export type SpliceEnd = CloseReason | 'change_user' | 'lost';
 
-export interface Watch {
-  readonly tracker: CommandTracker;
-  /** A client's password could be had by confusing the tracker: nothing passes once it is lost. */
-  readonly endsWhenLost: boolean;
-}
-
 /**
  * How long, in milliseconds, one direction may stay silent after the other has ended before both sockets are cut. Only a
  * peer that neither answers nor closes ever gets that far.
@@ -41,10 +35,8 @@ export function splice(
   client: Socket,
   server: Socket,
   record: ConnectionRecord,
-  watch?: Watch,
+  tracker?: CommandTracker,
 ): Promise<SpliceEnd> {
-  const tracker = watch?.tracker;
-  const mustEnd = () => watch?.endsWhenLost === true && watch.tracker.isLost;
   return new Promise((resolve) => {
     const open = new Set([client, server]);
     let reason: CloseReason | undefined;
@@ -92,7 +84,7 @@ export function splice(
       if (tracker.isAtChangeUser && reason === 'server_closed') return;
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       const passing = tracker.fromClient(bytes);
-      if (mustEnd()) return detach('lost');
+      if (tracker.mustEnd) return detach('lost');
       held = bytes.subarray(passing);
       if (passing > 0) toServer(bytes.subarray(0, passing));
       if (tracker.isAtChangeUser) stopAtChangeUser(tracker);
@@ -100,7 +92,7 @@ export function splice(
     const onServerBytes = (chunk: Buffer) => {
       record.bytesFromServer += chunk.length;
       tracker?.fromServer(chunk);
-      if (mustEnd()) return detach('lost');
+      if (tracker?.mustEnd) return detach('lost');
       if (!client.write(chunk)) server.pause();
       if (tracker?.isAtChangeUser) stopAtChangeUser(tracker);
     };

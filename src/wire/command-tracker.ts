@@ -55,7 +55,7 @@ export class CommandTracker {
 
   /**
    * `capabilities`: those that client and server agreed on. `isExposed`: whoever is on the server's wire may say anything
-   * to have a command taken for a piece of a file.
+   * to have a command taken for something else, and could have a password by it.
    */
   constructor(capabilities: number, isExposed = false) {
     this.#replies = new ReplyTracker(capabilities);
@@ -72,7 +72,7 @@ export class CommandTracker {
     return this.#replies.isIdle && this.#payloadLeft === 0 && !this.#isContinued;
   }
 
-  /** A replication dump or a clone has begun: everything passes, and nothing is looked at. */
+  /** A replication dump or a clone has begun: everything passes, on an exposed leg but for a COM_CHANGE_USER. */
   get isStream(): boolean {
     return this.#replies.isStream;
   }
@@ -83,6 +83,11 @@ export class CommandTracker {
    */
   get isLost(): boolean {
     return this.#replies.isLost;
+  }
+
+  /** Lost on an exposed leg, where somebody may have wanted that: nothing more may pass, in either direction. */
+  get mustEnd(): boolean {
+    return this.#isExposed && this.isLost;
   }
 
   /**
@@ -111,7 +116,7 @@ export class CommandTracker {
     return Math.min(at, end);
   }
 
-  /** Looks at the server's next bytes, all of which may be passed on to the client. */
+  /** Looks at the server's next bytes, all of which may be passed on to the client unless `mustEnd` then. */
   fromServer(bytes: Buffer): void {
     if (this.isStream || this.isLost) return;
     this.#replies.read(bytes);
