@@ -1,23 +1,75 @@
 /** Runs the proxy until a signal ends it: the place where its parts are put together. */
+import { commandLineOptions } from '../config/command-line-options.js';
 import { ConfigError, formatProblem } from '../config/config-error.js';
 import { type ConfigSources, type LoadedConfig, loadConfig } from '../config/load.js';
 import type { ProxyConfig } from '../config/model.js';
+import { options } from '../config/option-table.js';
 import { printConfig } from '../config/print.js';
 import { restartNeeded } from '../config/restart-needed.js';
 import { createLogger, type Log, type Logger, logObserver } from '../observe/log.js';
 import { type Service, startService } from '../service.js';
 import { packageVersion } from '../version.js';
+import type { Command } from './command.js';
+import { flag, flagsOf, givenFlags, oneText } from './flags.js';
 import type { Outcome } from './outcome.js';
 import { listenForSignals, type ServiceSignals } from './signals.js';
 
-export interface StartRequest {
+export const startCommand: Command = {
+  usage: 'start',
+  isDefault: true,
+  summary: 'Run the proxy',
+  flags: {
+    ...Object.fromEntries(
+      commandLineOptions.map(({ name, metavar, description }) => [name, flag(metavar, description)]),
+    ),
+    ...flagsOf(options),
+  },
+  examples: [
+    [
+      '$0 --server db.example.com --server-ssl-ca ca.pem',
+      'Plaintext clients on this machine, TLS to the server, whose certificate is verified (server-only)',
+    ],
+    [
+      '$0 --server db.example.com --server-ssl-ca ca.pem --server-ssl-cert client-cert.pem --server-ssl-key client-key.pem',
+      'The same for accounts that REQUIRE X509 (key pair)',
+    ],
+    [
+      '$0 --listen 0.0.0.0:3307 --client-ssl-cert proxy.pem --client-ssl-key proxy-key.pem --server db.example.com',
+      'TLS for clients from other machines too',
+    ],
+    ['$0 --config proxy.yaml --check-config', 'Say all that is wrong with a configuration'],
+  ],
+  epilogue:
+    'Each option is also a key of the --config file and an environment variable, such as ' +
+    'MYSQL_TLS_PROXY_SERVER_SSL_CA; flags come first, then the environment, then the file. ' +
+    'Exit codes: 0 clean, 1 failure while running, 2 wrong usage or configuration.',
+  run: (values) => {
+    const file = oneText(values, 'config');
+    return start({
+      sources: {
+        flags: givenFlags(
+          values,
+          options.map(({ name }) => name),
+        ),
+        env: process.env,
+        cwd: process.cwd(),
+        terminal: process.stdout.isTTY === true,
+        ...(file === undefined ? {} : { file }),
+      },
+      checkConfig: values['check-config'] === true,
+      printConfig: values['print-config'] === true,
+    });
+  },
+};
+
+interface StartRequest {
   readonly sources: ConfigSources;
   readonly checkConfig: boolean;
   readonly printConfig: boolean;
 }
 
 /** Resolves when the proxy has stopped, or when there was nothing to run. */
-export async function start(request: StartRequest): Promise<Outcome> {
+async function start(request: StartRequest): Promise<Outcome> {
   let loaded: LoadedConfig;
   try {
     loaded = loadConfig(request.sources);
