@@ -18,7 +18,13 @@ const allowed: Record<string, readonly string[]> = {
   'errors.ts': ['printable.ts'],
   'wire/': ['errors.ts'],
   'auth/': ['wire/', 'errors.ts'],
-  'tls/': ['errors.ts', 'config/model.ts', 'observe/events.ts', 'observe/observers.ts'],
+  'tls/': [
+    'errors.ts',
+    'certs/certificate-facts.ts',
+    'config/model.ts',
+    'observe/events.ts',
+    'observe/observers.ts',
+  ],
   'proxy/': [
     'auth/',
     'wire/',
