@@ -73,13 +73,14 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
   const { signatureAlgorithm, keyUsage } = readDer(certificate.raw);
   const extended = certificate.keyUsage as readonly string[] | undefined;
   const isSelfIssued = certificate.subject === certificate.issuer;
+  const key = publicKeyOf(certificate);
   return {
     subject: nameOf(certificate.subject),
     issuer: nameOf(certificate.issuer),
     names: certificate.subjectAltName?.split(', ') ?? [],
     validFrom: new Date(certificate.validFrom),
     validTo: new Date(certificate.validTo),
-    ...keyFacts(certificate.publicKey),
+    ...keyFacts(key),
     signatureAlgorithm,
     fingerprint: certificate.fingerprint256,
     serialNumber: certificate.serialNumber,
@@ -87,7 +88,7 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
     keyUsage,
     extendedKeyUsage: extended?.map((oid) => EXTENDED_USAGES.get(oid) ?? oid),
     isSelfIssued,
-    isSelfSigned: isSelfIssued && certificate.verify(certificate.publicKey),
+    isSelfSigned: isSelfIssued && key !== undefined && certificate.verify(key),
   };
 }
 
@@ -106,29 +107,30 @@ function nameOf(lines: string | undefined): string {
   return (lines ?? '').split('\n').join(',');
 }
 
-const CURVE_BITS: ReadonlyMap<string, number> = new Map([
-  ['prime256v1', 256],
-  ['secp256k1', 256],
-  ['secp384r1', 384],
-  ['secp521r1', 521],
-  ['secp224r1', 224],
-  ['prime192v1', 192],
-]);
+/** Undefined for a kind of key that OpenSSL does not know. */
+function publicKeyOf(certificate: X509Certificate): KeyObject | undefined {
+  try {
+    return certificate.publicKey;
+  } catch {
+    return undefined;
+  }
+}
 
-function keyFacts(key: KeyObject): Pick<CertificateFacts, 'keyType' | 'keyBits'> {
-  const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
+function keyFacts(key: KeyObject | undefined): Pick<CertificateFacts, 'keyType' | 'keyBits'> {
+  const { modulusLength = 0, namedCurve = '' } = key?.asymmetricKeyDetails ?? {};
+  switch (key?.asymmetricKeyType) {
     case 'rsa':
     case 'rsa-pss':
       return { keyType: 'RSA', keyBits: modulusLength };
     case 'ec':
-      return { keyType: 'EC', keyBits: CURVE_BITS.get(namedCurve) ?? 0 };
+      // prime256v1, secp384r1, brainpoolP512r1: all curves have their size in their names.
+      return { keyType: 'EC', keyBits: Number(/\d{3}/.exec(namedCurve)?.[0] ?? 0) };
     case 'ed25519':
       return { keyType: 'Ed25519', keyBits: 256 };
     case 'ed448':
       return { keyType: 'Ed448', keyBits: 456 };
     default:
-      return { keyType: key.asymmetricKeyType ?? 'unknown', keyBits: modulusLength };
+      return { keyType: key?.asymmetricKeyType ?? 'unknown', keyBits: modulusLength };
   }
 }
 

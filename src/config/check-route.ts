@@ -1,5 +1,6 @@
 /** What must fit together within one route, whatever the files hold. */
 import { createSecureContext } from 'node:tls';
+import type { FileFault } from './config-error.js';
 import { type Address, formatAddress, type RouteConfig } from './model.js';
 import { isLoopbackAddress, isLoopbackNetwork, isPublicNetwork } from './networks.js';
 
@@ -8,9 +9,12 @@ export interface RouteCheck {
   readonly route: RouteConfig;
   /** Whether the option was given, rather than left to its default. */
   readonly given: (option: string) => boolean;
-  readonly problem: (option: string, message: string) => void;
-  readonly warn: (option: string, message: string) => void;
+  readonly problem: Say;
+  readonly warn: Say;
 }
+
+/** A file's fault comes instead of the message, which is then made of it. */
+export type Say = (option: string, what: string | FileFault) => void;
 
 /** Longest path of a unix socket in bytes, on Linux. */
 const LONGEST_SOCKET_PATH = 107;
@@ -24,6 +28,7 @@ export function checkRoute(check: RouteCheck): void {
   checkPairs(check);
   checkClientLeg(check);
   checkServerLeg(check);
+  checkProfiles(check);
   checkAuthentication(check);
   checkCiphers(check);
 }
@@ -63,7 +68,15 @@ function checkSocketPaths({ route, problem }: RouteCheck): void {
   check('server', route.servers);
 }
 
-const tlsOptions = ['ssl-ca', 'ssl-cert', 'ssl-key', 'tls-version', 'ssl-cipher', 'tls-ciphersuites'];
+const tlsOptions = [
+  'ssl-ca',
+  'ssl-cert',
+  'ssl-key',
+  'tls-profile',
+  'tls-version',
+  'ssl-cipher',
+  'tls-ciphersuites',
+];
 
 /** Options that say how the proxy itself does TLS. */
 const ownTlsOptions = [
@@ -182,6 +195,20 @@ function checkServerLeg({ route, given, warn }: RouteCheck): void {
   }
   if (sslMode === 'DISABLED' && sslCert !== undefined && given('server-ssl-cert')) {
     warn('server-ssl-cert', 'is not used, because --server-ssl-mode is DISABLED');
+  }
+}
+
+/** Named at each start: whoever reads the log should know that weak TLS is possible here. */
+function checkProfiles({ route, warn }: RouteCheck): void {
+  for (const leg of legs) {
+    const { tlsProfile, tlsVersion } = route[leg];
+    if (tlsProfile !== 'legacy') continue;
+    warn(
+      `${leg}-tls-profile`,
+      `legacy lets the ${leg} leg go down to ${tlsVersion[0]}, CBC and RSA key exchange, where the ` +
+        `${leg === 'client' ? 'client' : 'server'} can do no better; each weak connection is counted in ` +
+        'mysql_tls_proxy_weak_tls_connections_total. Use intermediate as soon as nothing old is left',
+    );
   }
 }
 

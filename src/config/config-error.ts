@@ -17,6 +17,31 @@ export interface ConfigProblem {
   readonly origin?: Origin;
   /** What is wrong and what to change. Never holds a secret. */
   readonly message: string;
+  /** Of what is wrong with a file; the message is made of these two. */
+  readonly fault?: FileFault;
+}
+
+/** What can be wrong with a file of certificates, keys or revocations: stable names for programs. */
+export type FileFaultCode =
+  | 'file_missing'
+  | 'file_unreadable'
+  | 'certificate_unusable'
+  | 'certificate_expired'
+  | 'certificate_not_yet_valid'
+  | 'certificate_usage'
+  | 'certificate_not_for_yassl'
+  | 'certificate_kind_twice'
+  | 'key_unusable'
+  | 'key_encrypted'
+  | 'key_passphrase_wrong'
+  | 'key_mismatch'
+  | 'key_readable_by_others'
+  | 'crl_unusable';
+
+export interface FileFault {
+  readonly code: FileFaultCode;
+  readonly cause: string;
+  readonly cure: string;
 }
 
 /** `flag --client-ssl-key: "key.pem" does not exist` or `file proxy.yaml:7, listen: …`, for a person. */

@@ -4,7 +4,13 @@ import { dirname, resolve } from 'node:path';
 import { checkFiles } from './check-files.js';
 import { checkProcess } from './check-process.js';
 import { checkRoute } from './check-route.js';
-import { ConfigError, type ConfigProblem, defaultOrigin, type Origin } from './config-error.js';
+import {
+  ConfigError,
+  type ConfigProblem,
+  defaultOrigin,
+  type FileFault,
+  type Origin,
+} from './config-error.js';
 import { readCredentials } from './credentials-file.js';
 import {
   DEFAULT_ROUTE,
@@ -114,8 +120,15 @@ function resolveLayers(
     const resolved = resolveSettings('route', sources, { problems, terminal, env, route: name });
     for (const [option, origin] of resolved.origins) origins.set(`${name}/${option}`, origin);
     const config = assembleRoute(name, resolved.values);
-    const say = (list: ConfigProblem[]) => (option: string, message: string) =>
-      void list.push({ option, ...routeOf(name), ...originOf(resolved.origins.get(option)), message });
+    const say = (list: ConfigProblem[]) => (option: string, what: string | FileFault) =>
+      void list.push({
+        option,
+        ...routeOf(name),
+        ...originOf(resolved.origins.get(option)),
+        ...(typeof what === 'string'
+          ? { message: what }
+          : { message: `${what.cause}; ${what.cure}`, fault: what }),
+      });
     const check = { route: config, given: resolved.given, problem: say(problems), warn: say(warnings) };
     checkRoute(check);
     checkFiles(check);

@@ -13,6 +13,8 @@ export type ServerSslMode =
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
+export type TlsProfile = 'modern' | 'intermediate' | 'legacy';
+
 /** A TCP address or the path of a unix socket file; to listen on, or of a server. */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -21,11 +23,10 @@ export type Address =
 /** Options of one leg that have the same meaning on both. Undefined: not given. Files are absolute paths. */
 export interface LegTlsConfig {
   readonly sslCa?: string;
-  readonly sslCert?: string;
-  readonly sslKey?: string;
-  /** At least one, without gaps, lowest first. */
+  readonly tlsProfile: TlsProfile;
+  /** At least one, without gaps, lowest first: those of the profile unless others are given. */
   readonly tlsVersion: readonly TlsVersion[];
-  /** OpenSSL cipher list for TLS 1.2 and older. */
+  /** OpenSSL cipher list for TLS 1.2 and older, in place of the profile's. */
   readonly sslCipher?: string;
   /** TLS 1.3 cipher suites, separated by colons. */
   readonly tlsCiphersuites?: string;
@@ -33,12 +34,18 @@ export interface LegTlsConfig {
 
 export interface ClientLegConfig extends LegTlsConfig {
   readonly sslMode: ClientSslMode;
+  /** One of each kind of key (RSA, EC); a client gets the one that it can do. */
+  readonly sslCert?: readonly string[];
+  /** Of the certificates, in any order. */
+  readonly sslKey?: readonly string[];
   /** Networks in CIDR notation from which a client may stay in plaintext. A unix socket always may. */
   readonly plaintextFrom: readonly string[];
 }
 
 export interface ServerLegConfig extends LegTlsConfig {
   readonly sslMode: ServerSslMode;
+  readonly sslCert?: string;
+  readonly sslKey?: string;
   readonly sslKeyPassphraseFile?: string;
   readonly sslCrl?: string;
   readonly tlsSniServername?: string;

@@ -2,8 +2,9 @@
  * Every option of the proxy, once. Flags, environment variables, keys of the file, the type that programs use, the
  * JSON Schema and docs/configuration.md all come from here.
  */
-import { defineOption, type OptionDefinition } from './option-definition.js';
+import { type DefaultContext, defineOption, type OptionDefinition } from './option-definition.js';
 import { defaultStateDirectory } from './state-directory.js';
+import { tlsProfiles } from './tls-profiles.js';
 import {
   cipherList,
   count,
@@ -19,6 +20,7 @@ import {
   serverAddress,
   serverName,
   switchedOn,
+  tlsProfile,
   tlsVersion,
 } from './value-types.js';
 
@@ -26,6 +28,16 @@ const repeatable = { commas: false } as const;
 
 /** The `tls_version` of MySQL servers is a list too, not a lowest version. */
 const tlsVersionList = { commas: true, arrange: orderTlsVersions } as const;
+
+/** Of the leg's profile, which stands earlier in the table. */
+function versionsOfProfile(leg: 'client' | 'server', { value }: DefaultContext): string {
+  const profile = Object.entries(tlsProfiles).find(([name]) => name === value(`${leg}-tls-profile`))?.[1];
+  return (profile ?? tlsProfiles.intermediate).versions.join(',');
+}
+
+const profileDescription =
+  'modern (TLSv1.3 only), intermediate (TLSv1.2 and TLSv1.3 with forward secrecy and authenticated encryption) or ' +
+  'legacy (also TLSv1, TLSv1.1, CBC and RSA key exchange, as old programs need them; each use is counted and logged)';
 
 export const optionTable = [
   defineOption({
@@ -198,7 +210,10 @@ export const optionTable = [
     scope: 'client',
     type: filePath,
     metavar: 'FILE',
-    description: 'Certificate that the proxy shows to clients, PEM, followed by any intermediate ones',
+    list: repeatable,
+    description:
+      'Certificate that the proxy shows to clients, PEM, followed by any intermediate ones. Give an RSA and an ECDSA ' +
+      'one, and old clients get RSA, new ones ECDSA',
     file: true,
   }),
   defineOption({
@@ -206,7 +221,9 @@ export const optionTable = [
     scope: 'client',
     type: filePath,
     metavar: 'FILE',
-    description: 'Private key of client-ssl-cert, PEM, without passphrase',
+    list: repeatable,
+    description:
+      'Private key of client-ssl-cert, PEM, without passphrase; one for each certificate, in any order',
     file: true,
     secret: true,
   }),
@@ -220,20 +237,30 @@ export const optionTable = [
     file: true,
   }),
   defineOption({
+    name: 'client-tls-profile',
+    scope: 'client',
+    type: tlsProfile,
+    metavar: 'PROFILE',
+    description: `What clients may negotiate: ${profileDescription}`,
+    default: 'intermediate',
+  }),
+  defineOption({
     name: 'client-tls-version',
     scope: 'client',
     type: tlsVersion,
     list: tlsVersionList,
     metavar: 'LIST',
     description: 'TLS versions that clients may use: any of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3, without gaps',
-    default: 'TLSv1.2,TLSv1.3',
+    default: (context) => versionsOfProfile('client', context),
+    defaultText: 'those of client-tls-profile',
   }),
   defineOption({
     name: 'client-ssl-cipher',
     scope: 'client',
     type: cipherList,
     metavar: 'LIST',
-    description: 'Ciphers that clients may use with TLSv1.2 and older, as an OpenSSL cipher list',
+    description:
+      'Ciphers that clients may use with TLSv1.2 and older, as an OpenSSL cipher list, instead of those of client-tls-profile',
   }),
   defineOption({
     name: 'client-tls-ciphersuites',
@@ -314,20 +341,30 @@ export const optionTable = [
     file: true,
   }),
   defineOption({
+    name: 'server-tls-profile',
+    scope: 'server',
+    type: tlsProfile,
+    metavar: 'PROFILE',
+    description: `What is offered to the server: ${profileDescription}. MySQL 5.5 and 5.6 servers (yaSSL) need legacy`,
+    default: 'intermediate',
+  }),
+  defineOption({
     name: 'server-tls-version',
     scope: 'server',
     type: tlsVersion,
     list: tlsVersionList,
     metavar: 'LIST',
     description: 'TLS versions to offer to the server: any of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3, without gaps',
-    default: 'TLSv1.2,TLSv1.3',
+    default: (context) => versionsOfProfile('server', context),
+    defaultText: 'those of server-tls-profile',
   }),
   defineOption({
     name: 'server-ssl-cipher',
     scope: 'server',
     type: cipherList,
     metavar: 'LIST',
-    description: 'Ciphers to offer to the server for TLSv1.2 and older, as an OpenSSL cipher list',
+    description:
+      'Ciphers to offer to the server for TLSv1.2 and older, as an OpenSSL cipher list, instead of those of server-tls-profile',
   }),
   defineOption({
     name: 'server-tls-ciphersuites',

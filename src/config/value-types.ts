@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseAddress, UnusableValue } from './address.js';
-import { type Address, formatAddress, type TlsVersion } from './model.js';
+import { type Address, formatAddress, type TlsProfile, type TlsVersion } from './model.js';
 import { parseCidr } from './networks.js';
 import { didYouMean } from './suggestion.js';
 
@@ -202,6 +202,8 @@ export function oneOf<Word extends string>(
     (word) => word,
   );
 }
+
+export const tlsProfile: ValueType<TlsProfile, string> = oneOf(['modern', 'intermediate', 'legacy']);
 
 const tlsVersions: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 

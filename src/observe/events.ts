@@ -3,6 +3,7 @@
  * wants to see connections hands in an Observer.
  */
 import type { ProxyError } from '../errors.js';
+import type { TlsWeakness } from './weak-tls.js';
 
 /** What was negotiated on one leg. A plaintext leg has version and cipher `none`. */
 export interface TlsDescription {
@@ -12,8 +13,10 @@ export interface TlsDescription {
   readonly cipher: string;
   /** Whether an earlier session was resumed instead of a full handshake. */
   readonly resumed: boolean;
-  /** Subject of the peer's certificate, `CN=…`; empty when none was presented or it was not looked at. */
+  /** Subject of the peer's certificate, `CN=…`; empty when none was presented. */
   readonly peerSubject: string;
+  /** Empty for a plaintext leg: it is not weak TLS, but none. */
+  readonly weaknesses: readonly TlsWeakness[];
   /** From the first TLS byte to the end of the handshake, in seconds. */
   readonly handshakeSeconds: number;
 }
@@ -23,6 +26,7 @@ export const PLAINTEXT: TlsDescription = Object.freeze({
   cipher: 'none',
   resumed: false,
   peerSubject: '',
+  weaknesses: [],
   handshakeSeconds: 0,
 });
 

@@ -5,6 +5,7 @@ import { build as buildPretty } from 'pino-pretty';
 import { errorTable, type ProxyError } from '../errors.js';
 import { printable } from '../printable.js';
 import type { CloseReason, ConnectionRecord, Observer, TlsDescription } from './events.js';
+import { weakTls } from './weak-tls.js';
 
 export type { Logger } from 'pino';
 
@@ -82,11 +83,24 @@ function ended(stream: {
  */
 export function logObserver(logger: Logger): Observer {
   const established = new WeakSet<ConnectionRecord>();
+  /** Route, leg and weakness of those that were logged: one line each, the metric counts the rest. */
+  const weaknessesLogged = new Set<string>();
   return {
     opened: (connection) => logger.debug(summary(connection), 'connection opened'),
     tlsEstablished: (connection, leg) => {
       const tls = leg === 'client' ? connection.clientTls : connection.serverTls;
       logger.debug({ ...summary(connection), leg, ...describeTls(tls) }, 'TLS established');
+      for (const weakness of tls.weaknesses) {
+        const kind = `${connection.route} ${leg} ${weakness}`;
+        if (weaknessesLogged.has(kind)) continue;
+        weaknessesLogged.add(kind);
+        const { what, cure } = weakTls[weakness];
+        const { serverAddress: server } = connection;
+        logger.warn(
+          { ...summary(connection), server, leg, weakness, ...describeTls(tls) },
+          `weak TLS on the ${leg} leg: ${what}. ${cure[leg]} (Logged once; weak_tls_connections_total counts.)`,
+        );
+      }
     },
     established: (connection) => {
       established.add(connection);

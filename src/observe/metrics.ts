@@ -9,6 +9,7 @@ import {
   PLAINTEXT,
   type TlsDescription,
 } from './events.js';
+import { weaknessesOfLeg } from './weak-tls.js';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -94,6 +95,12 @@ export function createMetrics(routeNames: readonly string[], version: string): M
     buckets: HANDSHAKE_SECONDS,
     registers,
   });
+  const weak = new Counter({
+    name: `${PREFIX}weak_tls_connections_total`,
+    help: 'Connections whose TLS handshake ended well with something weak, by what it is; one connection may have several.',
+    labelNames: ['route', 'leg', 'reason'],
+    registers,
+  });
   const sessions = new Gauge({
     name: `${PREFIX}tls_sessions_active`,
     help: 'Logged-in connections by TLS version and cipher of each leg; both are "none" on a plaintext leg.',
@@ -126,6 +133,7 @@ export function createMetrics(routeNames: readonly string[], version: string): M
     for (const leg of legs) {
       handshakeSeconds.zero({ route, leg });
       sessions.set({ route, leg, ...tlsLabels(PLAINTEXT) }, 0);
+      for (const reason of weaknessesOfLeg(leg)) weak.inc({ route, leg, reason }, 0);
       for (const reason of reasonsOf(leg)) handshakeFailures.inc({ route, leg, reason }, 0);
     }
   }
@@ -146,6 +154,7 @@ export function createMetrics(routeNames: readonly string[], version: string): M
       const tls = tlsOf(connection, leg);
       handshakes.inc({ route: connection.route, leg, ...tlsLabels(tls), resumed: String(tls.resumed) });
       handshakeSeconds.observe({ route: connection.route, leg }, tls.handshakeSeconds);
+      for (const reason of tls.weaknesses) weak.inc({ route: connection.route, leg, reason });
     },
     tlsFailed: ({ route }, leg, error) => handshakeFailures.inc({ route, leg, reason: error.code }),
     established: (connection) => {

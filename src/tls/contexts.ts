@@ -1,5 +1,5 @@
 /** Turns the TLS options of a leg into OpenSSL contexts, once per start or reload: building one takes about a millisecond. */
-import { constants } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
   createSecureContext,
@@ -7,26 +7,27 @@ import {
   type SecureContextOptions,
   type SecureVersion,
 } from 'node:tls';
+import { pemCertificates } from '../certs/certificate-facts.js';
 import type { ClientLegConfig, LegTlsConfig, ServerLegConfig, TlsVersion } from '../config/model.js';
+import { needsLegacyTls, TLS13_CIPHERSUITES, tlsProfiles } from '../config/tls-profiles.js';
+import type { TlsWeakness } from '../observe/weak-tls.js';
+import { weaknessesOfChain } from './weaknesses.js';
 
-/** Without these a list of TLS 1.2 ciphers would switch TLS 1.3 off. */
-const DEFAULT_TLS13_CIPHERSUITES =
-  'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
-
-/** Forward secrecy and authenticated encryption only, as in Mozilla's "intermediate" list. */
-const DEFAULT_CIPHERS =
-  'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:' +
-  'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:' +
-  'DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384';
-
-/** kDHE is left out: yaSSL serves 512-bit groups, which OpenSSL refuses at any security level. */
-const LEGACY_CIPHERS = 'DEFAULT:!kDHE';
+/** A certificate that a peer showed, as far as it matters when its session is resumed. */
+export interface KnownCertificate {
+  /** SHA-256. */
+  readonly fingerprint: string;
+  readonly subject: string;
+  readonly weaknesses: readonly TlsWeakness[];
+}
 
 /** The client leg's TLS: what `tls/upgrade.ts` needs to accept a client. */
 export interface ClientLegTls {
   readonly secureContext: SecureContext;
   /** Clients must present a certificate that the context's CA signed. */
   readonly requestCertificate: boolean;
+  /** What is weak about the proxy's own certificates, by SHA-256 fingerprint of the leaf. */
+  readonly ownWeaknesses: ReadonlyMap<string, readonly TlsWeakness[]>;
 }
 
 /** The server leg's TLS: what `tls/upgrade.ts` needs to reach a server. */
@@ -43,21 +44,28 @@ export interface ServerLegTls {
    * other trust settings would skip their checks.
    */
   readonly sessions: Map<string, SavedSession>;
+  /** The certificate that each server (`HOST:PORT`) showed last: looking at one costs a good part of a handshake. */
+  readonly certificates: Map<string, KnownCertificate>;
 }
 
 export interface SavedSession {
   readonly ticket: Buffer;
   /** When the certificate was last looked at, by performance.now(): resuming does not repeat it. */
   readonly verifiedAt: number;
+  readonly certificate: KnownCertificate;
 }
 
 /** Throws what OpenSSL or the file system says; the configuration's own checks come first and say it better. */
 export function createClientLegTls(config: ClientLegConfig): ClientLegTls | undefined {
   if (config.sslCert === undefined || config.sslKey === undefined) return undefined;
   if (config.sslMode === 'DISABLED' || config.sslMode === 'PASSTHROUGH') return undefined;
+  const chains = config.sslCert.map((file) => readFileSync(file, 'utf8'));
   return {
     secureContext: createSecureContext({
       ...commonOptions(config),
+      // With certificates of several kinds OpenSSL takes the best that the client can do.
+      cert: chains,
+      key: config.sslKey.map((file) => readFileSync(file)),
       honorCipherOrder: true,
       // A client that renegotiates makes the proxy pay for handshakes without end; disableRenegotiation() has no effect
       // on a socket that no tls.Server made.
@@ -66,18 +74,26 @@ export function createClientLegTls(config: ClientLegConfig): ClientLegTls | unde
       sessionIdContext: 'mysql-tls-proxy',
     }),
     requestCertificate: config.sslCa !== undefined,
+    ownWeaknesses: new Map(chains.map(weaknessesOfOwnChain)),
   };
+}
+
+function weaknessesOfOwnChain(pem: string): [fingerprint: string, weaknesses: readonly TlsWeakness[]] {
+  const chain = pemCertificates(pem).map((block) => new X509Certificate(block));
+  return [chain[0]?.fingerprint256 ?? '', weaknessesOfChain(chain.map(({ raw }) => raw))];
 }
 
 export function createServerLegTls(config: ServerLegConfig): ServerLegTls | undefined {
   if (config.sslMode === 'DISABLED') return undefined;
   const options = commonOptions(config);
+  if (config.sslCert !== undefined) options.cert = readFileSync(config.sslCert);
+  if (config.sslKey !== undefined) options.key = readFileSync(config.sslKey);
   if (config.sslCrl !== undefined) options.crl = readFileSync(config.sslCrl);
   if (config.sslKeyPassphraseFile !== undefined) {
     options.passphrase = readFileSync(config.sslKeyPassphraseFile, 'utf8').replace(/\r?\n$/, '');
   }
   // yaSSL knows no RFC 5746, and OpenSSL 3 refuses such servers otherwise.
-  if (isLegacy(config.tlsVersion)) options.secureOptions = constants.SSL_OP_LEGACY_SERVER_CONNECT;
+  if (needsLegacyTls(config)) options.secureOptions = constants.SSL_OP_LEGACY_SERVER_CONNECT;
   const verifyIdentity = config.sslMode === 'VERIFY_IDENTITY';
   return {
     secureContext: createSecureContext(options),
@@ -88,6 +104,7 @@ export function createServerLegTls(config: ServerLegConfig): ServerLegTls | unde
       (config.sslMode === 'AS_CLIENT' && config.sslCa !== undefined),
     sniServername: config.tlsSniServername,
     sessions: new Map(),
+    certificates: new Map(),
   };
 }
 
@@ -98,8 +115,6 @@ function commonOptions(config: LegTlsConfig): SecureContextOptions {
     ciphers: cipherList(config),
   };
   if (config.sslCa !== undefined) options.ca = readFileSync(config.sslCa);
-  if (config.sslCert !== undefined) options.cert = readFileSync(config.sslCert);
-  if (config.sslKey !== undefined) options.key = readFileSync(config.sslKey);
   return options;
 }
 
@@ -110,13 +125,10 @@ function firstOf(versions: readonly TlsVersion[]): SecureVersion {
 }
 
 /** TLS 1.0 and 1.1 exist in OpenSSL 3 only at security level 0. */
-function isLegacy(versions: readonly TlsVersion[]): boolean {
-  return versions.includes('TLSv1') || versions.includes('TLSv1.1');
-}
-
 function cipherList(config: LegTlsConfig): string {
-  const legacy = isLegacy(config.tlsVersion);
-  const upTo12 = config.sslCipher ?? (legacy ? LEGACY_CIPHERS : DEFAULT_CIPHERS);
-  const list = `${config.tlsCiphersuites ?? DEFAULT_TLS13_CIPHERSUITES}:${upTo12}`;
+  const legacy = needsLegacyTls(config);
+  const upTo12 = config.sslCipher ?? tlsProfiles[legacy ? 'legacy' : config.tlsProfile].ciphers;
+  // Without suites of its own, a list of older ciphers would switch TLS 1.3 off.
+  const list = `${config.tlsCiphersuites ?? TLS13_CIPHERSUITES}:${upTo12}`;
   return legacy && !list.includes('@SECLEVEL') ? `${list}@SECLEVEL=0` : list;
 }

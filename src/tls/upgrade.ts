@@ -6,16 +6,24 @@
  */
 import { isIP, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { checkServerIdentity, connect, type PeerCertificate, TLSSocket } from 'node:tls';
+import {
+  checkServerIdentity,
+  connect,
+  type DetailedPeerCertificate,
+  type PeerCertificate,
+  TLSSocket,
+} from 'node:tls';
 import { ProxyError } from '../errors.js';
 import type { TlsDescription } from '../observe/events.js';
-import type { ClientLegTls, ServerLegTls } from './contexts.js';
+import type { TlsWeakness } from '../observe/weak-tls.js';
+import type { ClientLegTls, KnownCertificate, SavedSession, ServerLegTls } from './contexts.js';
 import {
   clientCertificateFailure,
   serverCertificateFailure,
   serverNameMismatch,
   tlsFailure,
 } from './failures.js';
+import { weaknessesNegotiated, weaknessesOfChain } from './weaknesses.js';
 
 /**
  * A session is resumed for an hour at most, in milliseconds. Each resumption brings a new ticket, so without an end the
@@ -54,11 +62,19 @@ export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: Abort
         )
       : tlsFailure('client', 'the client', error),
   );
-  const certificate = tls.requestCertificate ? secured.getPeerCertificate() : undefined;
+  if (!tls.requestCertificate) {
+    const description = describe(secured, started, '', ownWeaknesses(secured, tls));
+    return { socket: secured, description, rejection: undefined };
+  }
+  const certificate = secured.getPeerCertificate();
+  const rejection = clientRejection(secured, certificate);
+  // Of a certificate that is refused nothing more needs to be known.
+  const theirs = rejection === undefined ? weaknessesOfChain([certificate.raw]) : [];
+  const weaknesses = [...ownWeaknesses(secured, tls), ...theirs];
   return {
     socket: secured,
-    description: describe(secured, started, subjectOf(certificate)),
-    rejection: tls.requestCertificate ? clientRejection(secured, certificate) : undefined,
+    description: describe(secured, started, subjectOf(certificate), weaknesses),
+    rejection,
   };
 }
 
@@ -74,7 +90,7 @@ export async function connectTls(
   signal: AbortSignal,
 ): Promise<Upgraded> {
   const started = performance.now();
-  let certificate: PeerCertificate | undefined;
+  let verified: DetailedPeerCertificate | undefined;
   let identityError: ProxyError | undefined;
   const saved = tls.sessions.get(server);
   const resumable = saved !== undefined && started - saved.verifiedAt < MAX_SESSION_AGE_MS;
@@ -85,7 +101,8 @@ export async function connectTls(
     // Node would take the SNI name for the identity check, too: the name to check is the one connected to.
     servername,
     checkServerIdentity: (_servername, peerCertificate) => {
-      certificate = peerCertificate;
+      // Node looks at the whole chain here, whether it is wanted or not.
+      verified = peerCertificate as DetailedPeerCertificate;
       if (tls.verifyIdentity && checkServerIdentity(host, peerCertificate) !== undefined) {
         identityError = serverNameMismatch(namesOf(peerCertificate), host, server);
       }
@@ -97,10 +114,10 @@ export async function connectTls(
     ...(resumable ? { session: saved.ticket } : {}),
   });
   let newestTicket: Buffer | undefined;
-  let verifiedAt: number | undefined;
+  let accepted: Pick<SavedSession, 'verifiedAt' | 'certificate'> | undefined;
   const saveSession = () => {
-    if (newestTicket === undefined || verifiedAt === undefined) return;
-    tls.sessions.set(server, { ticket: newestTicket, verifiedAt });
+    if (newestTicket === undefined || accepted === undefined) return;
+    tls.sessions.set(server, { ticket: newestTicket, ...accepted });
   };
   // TLS 1.3 sends tickets after the handshake, TLS 1.2 within it.
   secured.on('session', (ticket: Buffer) => {
@@ -115,12 +132,59 @@ export async function connectTls(
       : tlsFailure('server', server, error);
   });
   const rejection = tls.verifyChain ? serverRejection(secured, server, identityError) : undefined;
+  const resumed = secured.isSessionReused() ? saved : undefined;
+  const certificate =
+    resumed?.certificate ?? serverCertificate(verified ?? secured.getPeerCertificate(), server, tls);
   if (rejection !== undefined) tls.sessions.delete(server);
   else {
-    verifiedAt = secured.isSessionReused() && saved !== undefined ? saved.verifiedAt : started;
+    accepted = { verifiedAt: resumed?.verifiedAt ?? started, certificate };
     saveSession();
   }
-  return { socket: secured, description: describe(secured, started, subjectOf(certificate)), rejection };
+  const weaknesses: readonly TlsWeakness[] = [
+    ...certificate.weaknesses,
+    ...(tls.verifyChain ? [] : (['unverified'] as const)),
+  ];
+  return {
+    socket: secured,
+    description: describe(secured, started, certificate.subject, weaknesses),
+    rejection,
+  };
+}
+
+/** Looks at a certificate only when the server did not show it the last time, too. */
+function serverCertificate(
+  peer: PeerCertificate | DetailedPeerCertificate,
+  server: string,
+  tls: ServerLegTls,
+): KnownCertificate {
+  const known = tls.certificates.get(server);
+  if (known !== undefined && known.fingerprint === peer.fingerprint256) return known;
+  const seen = {
+    fingerprint: peer.fingerprint256,
+    subject: subjectOf(peer),
+    weaknesses: weaknessesOfChain(chainOf(peer)),
+  };
+  tls.certificates.set(server, seen);
+  return seen;
+}
+
+/** DER, the leaf first. Empty where the peer showed none; the root is its own issuer. */
+function chainOf(peer: PeerCertificate | DetailedPeerCertificate): readonly Buffer[] {
+  if (peer.raw === undefined) return [];
+  const issuer = 'issuerCertificate' in peer ? peer.issuerCertificate : undefined;
+  if (issuer === undefined || issuer.fingerprint256 === peer.fingerprint256) return [peer.raw];
+  return [peer.raw, ...chainOf(issuer)];
+}
+
+/** Of the certificate that the client got: with several, the one that OpenSSL chose. */
+function ownWeaknesses(
+  secured: TLSSocket,
+  { ownWeaknesses: byCertificate }: ClientLegTls,
+): readonly TlsWeakness[] {
+  const all = [...byCertificate.values()];
+  if (all.length < 2 || all.every((weaknesses) => weaknesses.length === 0)) return all[0] ?? [];
+  const own = secured.getCertificate() as Partial<PeerCertificate> | null;
+  return byCertificate.get(own?.fingerprint256 ?? '') ?? [];
 }
 
 /** Resolves at the event that ends the handshake; otherwise destroys the socket and rejects. */
@@ -188,12 +252,20 @@ function namesOf({ subjectaltname, subject }: PeerCertificate): string {
   return subjectaltname ?? `CN=${[subject?.CN ?? ''].flat().join(',')}`;
 }
 
-function describe(secured: TLSSocket, started: number, peerSubject: string): TlsDescription {
+function describe(
+  secured: TLSSocket,
+  started: number,
+  peerSubject: string,
+  weaknesses: readonly TlsWeakness[],
+): TlsDescription {
+  const version = secured.getProtocol() ?? 'unknown';
+  const cipher = secured.getCipher().name;
   return {
-    version: secured.getProtocol() ?? 'unknown',
-    cipher: secured.getCipher().name,
+    version,
+    cipher,
     resumed: secured.isSessionReused(),
     peerSubject,
+    weaknesses: [...new Set([...weaknessesNegotiated(version, cipher), ...weaknesses])],
     handshakeSeconds: (performance.now() - started) / 1000,
   };
 }

@@ -18,8 +18,8 @@ const { client: clientIdentity, server: serverIdentity, serverTls } = makeCertif
 const serverContext = createSecureContext({ cert: serverIdentity.certificate, key: serverIdentity.key });
 const withTls: NonNullable<ScenarioOptions['client']> = {
   sslMode: 'PREFERRED',
-  sslCert: serverTls.cert,
-  sslKey: serverTls.key,
+  sslCert: [serverTls.cert],
+  sslKey: [serverTls.key],
 };
 const network = (cidr: string): ScenarioOptions => ({ client: { ...withTls, plaintextFrom: [cidr] } });
 

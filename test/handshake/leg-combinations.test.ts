@@ -33,8 +33,8 @@ const serverContext = createSecureContext({
 
 const clientLegTls: NonNullable<ScenarioOptions['client']> = {
   sslMode: 'PREFERRED',
-  sslCert: serverTls.cert,
-  sslKey: serverTls.key,
+  sslCert: [serverTls.cert],
+  sslKey: [serverTls.key],
 };
 const serverOnly: NonNullable<ScenarioOptions['server']> = {
   sslMode: 'VERIFY_IDENTITY',

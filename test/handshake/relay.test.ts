@@ -23,7 +23,7 @@ interface Relay {
 
 async function startRelay(t: TestContext, tls: { client: boolean; server: boolean }): Promise<Relay> {
   const scenario = await startScenario(t, {
-    client: tls.client ? { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key } : {},
+    client: tls.client ? { sslMode: 'REQUIRED', sslCert: [serverTls.cert], sslKey: [serverTls.key] } : {},
     server: tls.server ? { sslMode: 'VERIFY_CA', sslCa: serverTls.ca } : {},
   });
   const { client, server } = await scenario.connectGreeted();

@@ -62,11 +62,17 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     ...options.route,
     client: {
       sslMode: 'DISABLED',
+      tlsProfile: 'intermediate',
       tlsVersion: ['TLSv1.2', 'TLSv1.3'],
       plaintextFrom: ['127.0.0.0/8'],
       ...options.client,
     },
-    server: { sslMode: 'DISABLED', tlsVersion: ['TLSv1.2', 'TLSv1.3'], ...options.server },
+    server: {
+      sslMode: 'DISABLED',
+      tlsProfile: 'intermediate',
+      tlsVersion: ['TLSv1.2', 'TLSv1.3'],
+      ...options.server,
+    },
   };
   const observed: Observed[] = [];
   const proxy = await startProxy(

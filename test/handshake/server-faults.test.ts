@@ -413,7 +413,7 @@ const leadingQuestions: [name: string, loginPlugin: string, question: Buffer, co
 for (const [name, plugin, question, code] of leadingQuestions) {
   test(`TLS client, plaintext server leg: ${name} does not reach the client`, async (t) => {
     const scenario = await startScenario(t, {
-      client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
+      client: { sslMode: 'REQUIRED', sslCert: [serverTls.cert], sslKey: [serverTls.key] },
     });
     const { client, server } = await scenario.connectGreeted();
     client.send(1, sslRequest());
@@ -437,7 +437,7 @@ const leftOut: [name: string, missing: number][] = [
 for (const [name, missing] of leftOut) {
   test(`TLS client, plaintext server leg: a greeting without ${name} does not get a password out of a login`, async (t) => {
     const scenario = await startScenario(t, {
-      client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
+      client: { sslMode: 'REQUIRED', sslCert: [serverTls.cert], sslKey: [serverTls.key] },
     });
     const { client, server } = await scenario.connectBoth();
     server.send(0, greeting({ flags: SERVER_FLAGS & ~missing, plugin: 'sha256_password' }));
@@ -461,7 +461,7 @@ for (const [name, missing] of leftOut) {
 
 test('TLS client, plaintext server leg: a password in the answer to sha256_password does not reach the server', async (t) => {
   const scenario = await startScenario(t, {
-    client: { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key },
+    client: { sslMode: 'REQUIRED', sslCert: [serverTls.cert], sslKey: [serverTls.key] },
   });
   const { client, server } = await scenario.connectGreeted();
   client.send(1, sslRequest());

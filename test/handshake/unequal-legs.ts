@@ -122,7 +122,7 @@ export async function openDialogue(t: TestContext, options: DialogueOptions): Pr
   const useServerTls = options.legs.server === 'tls';
   const scenario = await startScenario(t, {
     ...options,
-    client: clientTls ? { sslMode: 'REQUIRED', sslCert: serverTls.cert, sslKey: serverTls.key } : {},
+    client: clientTls ? { sslMode: 'REQUIRED', sslCert: [serverTls.cert], sslKey: [serverTls.key] } : {},
     server: useServerTls ? { sslMode: 'VERIFY_CA', sslCa: serverTls.ca } : {},
     route: { rsaPrivateKey: proxyKey.file, ...options.route },
   });

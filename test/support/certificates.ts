@@ -1,5 +1,5 @@
-/** Makes certificates for tests, good and bad ones. RSA only: the yaSSL in MySQL 5.6 knows nothing else. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+/** Makes certificates for tests, good and bad ones. RSA unless told otherwise: the yaSSL in MySQL 5.6 knows nothing else. */
+import { createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import forge from 'node-forge';
@@ -28,6 +28,10 @@ export interface CertificateRequest {
   validFrom?: Date;
   validTo?: Date;
   keyBits?: number;
+  /** EC: P-256. */
+  keyType?: 'rsa' | 'ec';
+  /** Of the issuer's signature. */
+  hash?: 'sha1' | 'sha256';
 }
 
 export interface TestCertificates {
@@ -94,13 +98,37 @@ export function issueCertificate(request: CertificateRequest): Identity {
   certificate.setIssuer(issuer?.subject.attributes ?? subject);
   certificate.setExtensions(extensionsFor(request, issuer ?? certificate));
   const signingKey = forge.pki.privateKeyFromPem(request.issuer?.key ?? keys.privateKey);
-  certificate.sign(signingKey, forge.md.sha256.create());
+  certificate.sign(signingKey, request.hash === 'sha1' ? forge.md.sha1.create() : forge.md.sha256.create());
+  if (request.keyType === 'ec') return withEcKey(certificate, request);
   return {
     commonName: request.commonName,
     certificate: withUnixLines(forge.pki.certificateToPem(certificate)),
     key: keys.privateKey,
     serialNumber: certificate.serialNumber,
   };
+}
+
+/** node-forge knows no EC keys: puts one in the place of the RSA key, and signs the result. */
+function withEcKey(certificate: forge.pki.Certificate, { commonName, issuer }: CertificateRequest): Identity {
+  if (issuer === undefined) throw new Error('a certificate with an EC key needs an issuer with an RSA key');
+  const { privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'prime256v1',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const { asn1, pki } = forge;
+  const keyInfo = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  const whole = pki.certificateToAsn1(certificate);
+  const [body, algorithm, signature] = whole.value as forge.asn1.Asn1[];
+  if (body === undefined || algorithm === undefined || signature === undefined)
+    throw new Error('no certificate');
+  // Version, serial number, algorithm, issuer, validity, subject, key, extensions (RFC 5280 §4.1).
+  (body.value as forge.asn1.Asn1[])[6] = asn1.fromDer(keyInfo.toString('binary'));
+  const signed = sign('sha256', Buffer.from(asn1.toDer(body).getBytes(), 'binary'), issuer.key);
+  signature.value = `\0${signed.toString('binary')}`;
+  const pem = forge.pem.encode({ type: 'CERTIFICATE', body: asn1.toDer(whole).getBytes() });
+  const { serialNumber } = certificate;
+  return { commonName, certificate: withUnixLines(pem), key: privateKey, serialNumber };
 }
 
 function extensionsFor(request: CertificateRequest, issuer: forge.pki.Certificate): object[] {

@@ -83,18 +83,22 @@ const refused: readonly [what: string, flags: Record<string, unknown>, problem: 
   [
     'a file that is missing',
     { 'server-ssl-ca': at('none.pem') },
-    /^flag --server-ssl-ca: "\/.*none\.pem" does not exist$/,
+    /^flag --server-ssl-ca: "\/.*none\.pem" does not exist; correct the path$/,
   ],
   [
     'a file below a file',
     { 'server-ssl-ca': `${garbage}/x` },
-    /--server-ssl-ca: ".*garbage\.pem\/x" does not exist$/,
+    /--server-ssl-ca: ".*garbage\.pem\/x" does not exist; correct the path$/,
   ],
-  ['a folder', { 'server-ssl-ca': at('directory') }, /--server-ssl-ca: ".*directory" is not a regular file$/],
+  [
+    'a folder',
+    { 'server-ssl-ca': at('directory') },
+    /--server-ssl-ca: ".*directory" is not a regular file; name a file$/,
+  ],
   [
     'a CA file without certificates',
     { 'server-ssl-ca': garbage },
-    /--server-ssl-ca: ".*garbage\.pem" holds no certificate in PEM form$/,
+    /--server-ssl-ca: ".*garbage\.pem" holds no certificate in PEM form; give a PEM file .openssl x509/,
   ],
   [
     'a CA file that is a key',
@@ -114,12 +118,12 @@ const refused: readonly [what: string, flags: Record<string, unknown>, problem: 
   [
     'a key that is missing',
     pair(client.certificateFile, at('none.pem')),
-    /^flag --server-ssl-key: ".*none\.pem" does not exist$/,
+    /^flag --server-ssl-key: ".*none\.pem" does not exist; correct the path$/,
   ],
   [
     'a key file without key',
     pair(client.certificateFile, garbage),
-    /--server-ssl-key: ".*garbage\.pem" holds no private key in PEM form$/,
+    /--server-ssl-key: ".*garbage\.pem" holds no private key in PEM form; give a PEM file$/,
   ],
   [
     'a certificate as key',
@@ -162,17 +166,17 @@ const refused: readonly [what: string, flags: Record<string, unknown>, problem: 
       ...pair(client.certificateFile, encryptedKey),
       'server-ssl-key-passphrase-file': write('wrong', 'battery staple\n'),
     },
-    /^flag --server-ssl-key: ".*encrypted\.pem" can't be decrypted with the passphrase in --server-ssl-key-passphrase-file$/,
+    /^flag --server-ssl-key: ".*encrypted\.pem" can't be decrypted with the passphrase in --server-ssl-key-passphrase-file; correct that file$/,
   ],
   [
     'an empty passphrase file',
     { ...pair(client.certificateFile, encryptedKey), 'server-ssl-key-passphrase-file': write('empty', '\n') },
-    /^flag --server-ssl-key-passphrase-file: ".*empty" is empty$/,
+    /^flag --server-ssl-key-passphrase-file: ".*empty" is empty; write the passphrase into its first line$/,
   ],
   [
     'an RSA key that is missing',
     { 'rsa-private-key': at('none.pem') },
-    /^flag --rsa-private-key: ".*none\.pem" does not exist$/,
+    /^flag --rsa-private-key: ".*none\.pem" does not exist; correct the path$/,
   ],
   [
     'a public key in place of the RSA key',
@@ -202,12 +206,12 @@ const refused: readonly [what: string, flags: Record<string, unknown>, problem: 
   [
     'a short RSA key',
     { 'rsa-private-key': write('short.pem', pem(shortKeys.privateKey)) },
-    /^flag --rsa-private-key: ".*short\.pem" has 1024 bit; it must have 2048 to 4096, make one with: openssl/,
+    /^flag --rsa-private-key: ".*short\.pem" has 1024 bit, and it must have 2048 to 4096; make one with: openssl/,
   ],
   [
     'a CRL that is none',
     { 'server-ssl-crl': ca.certificateFile },
-    /^flag --server-ssl-crl: ".*ca\.pem" holds no certificate revocation list in PEM form$/,
+    /^flag --server-ssl-crl: ".*ca\.pem" holds no certificate revocation list in PEM form; give the list of the CA as PEM/,
   ],
 ];
 
@@ -224,7 +228,10 @@ describe('files that are unusable', () => {
     const file = write('forbidden.pem', ca.certificate, 0o000);
     const problems = asUnprivilegedUser(() => flagProblems({ 'server-ssl-ca': file }));
     assert.equal(problems.length, 1);
-    assert.match(problems[0] ?? '', /"\/.*forbidden\.pem" can't be read by the user that runs the proxy$/);
+    assert.match(
+      problems[0] ?? '',
+      /"\/.*forbidden\.pem" can't be read by the user that runs the proxy; change its owner or mode$/,
+    );
   });
 
   it('never let a passphrase through that was given in place of its file', () => {
@@ -235,7 +242,7 @@ describe('files that are unusable', () => {
     assert.equal(problems.length, 1);
     assert.match(
       problems[0] ?? '',
-      /^flag --server-ssl-key-passphrase-file: the file \(not named here.*does not exist$/,
+      /^flag --server-ssl-key-passphrase-file: the file \(not named here.*does not exist; correct the path$/,
     );
     assert.doesNotMatch(problems.join(), /hunter2/);
   });

@@ -24,10 +24,15 @@ const defaults = {
       allowCleartext: false,
       client: {
         sslMode: 'DISABLED',
+        tlsProfile: 'intermediate',
         tlsVersion: ['TLSv1.2', 'TLSv1.3'],
         plaintextFrom: ['127.0.0.0/8', '::1/128'],
       },
-      server: { sslMode: 'VERIFY_IDENTITY', tlsVersion: ['TLSv1.2', 'TLSv1.3'] },
+      server: {
+        sslMode: 'VERIFY_IDENTITY',
+        tlsProfile: 'intermediate',
+        tlsVersion: ['TLSv1.2', 'TLSv1.3'],
+      },
     },
   ],
   connectTimeout: 5000,

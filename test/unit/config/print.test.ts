@@ -79,10 +79,12 @@ routes:
     allow-cleartext: false  # default
     client:
       ssl-mode: DISABLED  # default
+      tls-profile: intermediate  # default
       tls-version: [TLSv1.2, TLSv1.3]  # default
       plaintext-from: [10.0.0.0/8, ::1/128]  # environment MYSQL_TLS_PROXY_CLIENT_PLAINTEXT_FROM
     server:
       ssl-mode: VERIFY_CA  # file /proxy.yaml:2
+      tls-profile: intermediate  # default
       tls-version: [TLSv1.2, TLSv1.3]  # default
 `,
     );

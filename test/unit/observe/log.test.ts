@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { ProxyError } from '../../../src/errors.js';
 import { createLogger, type LogSettings, logObserver } from '../../../src/observe/log.js';
-import { connectionRecord, tls10, tls13 } from './records.js';
+import { connectionRecord, tls10, tls13, weakTls10 } from './records.js';
 
 type Line = Record<string, unknown>;
 
@@ -204,5 +204,41 @@ describe('the log of connections', () => {
     );
     assert.equal(text().split('\n').length, 2);
     assert.ok(String(lines()[0]?.['user']).length < 200);
+  });
+});
+
+describe('weak TLS', () => {
+  const lines = (log: ReturnType<typeof logged>) =>
+    log.lines().map(({ level, leg, weakness, route, msg }) => ({ level, leg, weakness, route, msg }));
+
+  it('is logged once for each kind, leg and route, with what it is and what to do', () => {
+    const log = logged();
+    for (const id of [1, 2, 3]) {
+      const connection = connectionRecord({ id, ...known, clientTls: weakTls10, serverTls: tls13 });
+      log.observer.tlsEstablished?.(connection, 'client');
+      log.observer.tlsEstablished?.(connection, 'server');
+    }
+    assert.deepEqual(
+      lines(log).map(({ weakness }) => weakness),
+      ['old_version', 'rsa_key_exchange', 'no_forward_secrecy', 'cbc'],
+    );
+    assert.deepEqual(lines(log)[0], {
+      level: 'warn',
+      leg: 'client',
+      weakness: 'old_version',
+      route: 'default',
+      msg:
+        'weak TLS on the client leg: a version older than TLSv1.2 (RFC 8996). Update the client library; when none is ' +
+        'left, set --client-tls-profile intermediate. (Logged once; weak_tls_connections_total counts.)',
+    });
+    const other = connectionRecord({
+      route: 'other',
+      ...known,
+      serverTls: { ...tls13, weaknesses: ['unverified'] },
+    });
+    log.observer.tlsEstablished?.(other, 'server');
+    const last = lines(log).at(-1);
+    assert.deepEqual([last?.route, last?.leg, last?.weakness], ['other', 'server', 'unverified']);
+    assert.match(String(last?.msg), /--server-ssl-mode VERIFY_IDENTITY/);
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { errorCodes, errorTable, ProxyError } from '../../../src/errors.js';
 import { createMetrics, type Metrics } from '../../../src/observe/metrics.js';
-import { connectionRecord, tls10, tls13 } from './records.js';
+import { connectionRecord, tls10, tls13, weakTls10 } from './records.js';
 
 /** Lines of one metric as they are scraped, sorted, without comments. */
 async function scrape({ registry }: Metrics, name: string): Promise<string[]> {
@@ -53,6 +53,16 @@ describe('metrics before the first connection', () => {
         'mysql_tls_proxy_tls_handshake_failures_total{route="b",leg="server",reason="server_certificate_expired"} 0',
       ),
     );
+  });
+
+  it('are 0 for each weakness that the leg can have', async () => {
+    const weak = await scrape(metrics, 'weak_tls_connections_total');
+    assert.equal(weak.length, 2 * (7 + 8));
+    const unverified = weak.filter((line) => line.includes('reason="unverified"'));
+    assert.deepEqual(unverified, [
+      'mysql_tls_proxy_weak_tls_connections_total{route="a",leg="server",reason="unverified"} 0',
+      'mysql_tls_proxy_weak_tls_connections_total{route="b",leg="server",reason="unverified"} 0',
+    ]);
   });
 
   it('tell of the process too', async () => {
@@ -193,5 +203,23 @@ describe('bytes', () => {
     observer.closed?.(second, 'client_closed');
     assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 3001));
     assert.equal((await scrape(metrics, 'bytes_total')).length, 8);
+  });
+});
+
+describe('weak TLS', () => {
+  it('is counted for each connection and kind', async () => {
+    const metrics = createMetrics(['a'], '1');
+    for (const id of [1, 2]) {
+      const connection = connectionRecord({ id, route: 'a', clientTls: weakTls10, serverTls: tls13 });
+      metrics.observer.tlsEstablished?.(connection, 'client');
+      metrics.observer.tlsEstablished?.(connection, 'server');
+    }
+    const counted = await scrapeCounted(metrics, 'weak_tls_connections_total');
+    assert.deepEqual(
+      counted,
+      ['cbc', 'no_forward_secrecy', 'old_version', 'rsa_key_exchange'].map(
+        (reason) => `mysql_tls_proxy_weak_tls_connections_total{route="a",leg="client",reason="${reason}"} 2`,
+      ),
+    );
   });
 });

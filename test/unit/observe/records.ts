@@ -29,6 +29,7 @@ export const tls13: TlsDescription = {
   version: 'TLSv1.3',
   cipher: 'TLS_AES_256_GCM_SHA384',
   resumed: true,
+  weaknesses: [],
   peerSubject: 'CN=db',
   handshakeSeconds: 0.003,
 };
@@ -37,6 +38,12 @@ export const tls10: TlsDescription = {
   version: 'TLSv1',
   cipher: 'AES256-SHA',
   resumed: false,
+  weaknesses: [],
   peerSubject: '',
   handshakeSeconds: 0.2,
+};
+
+export const weakTls10: TlsDescription = {
+  ...tls10,
+  weaknesses: ['old_version', 'rsa_key_exchange', 'no_forward_secrecy', 'cbc'],
 };

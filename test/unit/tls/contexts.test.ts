@@ -13,7 +13,6 @@ import {
   clientCertificate,
   clientLeg,
   fileWith,
-  keyPair,
   modern,
   neverAborted,
   serverCertificate,
@@ -150,7 +149,7 @@ test('a cipher list that names its own security level keeps it', async (t) => {
 test('what each mode of the server leg verifies', () => {
   const files = { sslCa: ca.certificateFile };
   const verified = (sslMode: ServerSslMode, config: Partial<ServerLegConfig> = {}) => {
-    const leg = createServerLegTls({ sslMode, tlsVersion: modern, ...config });
+    const leg = createServerLegTls({ sslMode, tlsProfile: 'intermediate', tlsVersion: modern, ...config });
     return leg && [leg.verifyChain, leg.verifyIdentity];
   };
   assert.equal(verified('DISABLED', files), undefined);
@@ -163,9 +162,9 @@ test('what each mode of the server leg verifies', () => {
 });
 
 test('the client leg has TLS when it has a certificate and the mode allows', () => {
-  const config = { tlsVersion: modern, plaintextFrom: [] };
-  const has = (sslMode: ClientSslMode) =>
-    createClientLegTls({ sslMode, ...config, ...keyPair(identity) }) !== undefined;
+  const config = { tlsProfile: 'intermediate', tlsVersion: modern, plaintextFrom: [] } as const;
+  const pair = { sslCert: [identity.certificateFile], sslKey: [identity.keyFile] };
+  const has = (sslMode: ClientSslMode) => createClientLegTls({ sslMode, ...config, ...pair }) !== undefined;
   assert.deepEqual((['DISABLED', 'PREFERRED', 'REQUIRED', 'PASSTHROUGH'] as const).filter(has), [
     'PREFERRED',
     'REQUIRED',
@@ -204,5 +203,5 @@ test('a key with a passphrase is opened with the file it is given, whatever ends
 test('files that are missing, or do not belong together, are found when the context is made', () => {
   assert.throws(() => serverLeg({ sslCa: '/nonexistent/ca.pem' }), /ENOENT/);
   const other = clientCertificate();
-  assert.throws(() => clientLeg(identity, { sslKey: other.keyFile }), /key values mismatch/);
+  assert.throws(() => clientLeg(identity, { sslKey: [other.keyFile] }), /key values mismatch/);
 });

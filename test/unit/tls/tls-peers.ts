@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import tls from 'node:tls';
-import type { ClientLegConfig, LegTlsConfig, ServerLegConfig } from '../../../src/config/model.js';
+import type { ClientLegConfig, ServerLegConfig } from '../../../src/config/model.js';
 import {
   type ClientLegTls,
   createClientLegTls,
@@ -74,17 +74,14 @@ export const notYetValid = {
   validTo: new Date(Date.now() + 9 * dayMs),
 };
 
-const filesOf = ({ certificateFile, keyFile }: SavedIdentity) => ({
-  sslCert: certificateFile,
-  sslKey: keyFile,
-});
-
 export function clientLeg(identity: SavedIdentity, config: Partial<ClientLegConfig> = {}): ClientLegTls {
   const leg = createClientLegTls({
     sslMode: 'PREFERRED',
     plaintextFrom: [],
+    tlsProfile: 'intermediate',
     tlsVersion: modern,
-    ...filesOf(identity),
+    sslCert: [identity.certificateFile],
+    sslKey: [identity.keyFile],
     ...config,
   });
   if (leg === undefined) throw new Error('the leg has no TLS');
@@ -94,6 +91,7 @@ export function clientLeg(identity: SavedIdentity, config: Partial<ClientLegConf
 export function serverLeg(config: Partial<ServerLegConfig> = {}): ServerLegTls {
   const leg = createServerLegTls({
     sslMode: 'VERIFY_IDENTITY',
+    tlsProfile: 'intermediate',
     tlsVersion: modern,
     sslCa: ca.certificateFile,
     ...config,
@@ -102,7 +100,10 @@ export function serverLeg(config: Partial<ServerLegConfig> = {}): ServerLegTls {
   return leg;
 }
 
-export const keyPair = (identity: SavedIdentity): Partial<LegTlsConfig> => filesOf(identity);
+export const keyPair = ({ certificateFile, keyFile }: SavedIdentity): Partial<ServerLegConfig> => ({
+  sslCert: certificateFile,
+  sslKey: keyFile,
+});
 
 export async function socketPair(t: TestContext): Promise<SocketPair> {
   const pair = await openSocketPair();
