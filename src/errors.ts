@@ -149,7 +149,23 @@ export const errorTable = {
     errno: 2003,
     sqlState: 'HY000',
     logLevel: 'error',
-    cure: 'Check that the server runs and that --server names the right host and port.',
+    cure: 'Check that the machine of the server is on, and that no firewall is in the way to --server.',
+  },
+  server_port_closed: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2003,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Check that the server runs, and that --server names its host and port.',
+  },
+  server_name_unknown: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2005,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Correct the name in --server, or check the name servers of this machine.',
   },
   // Not 2013: the mysql CLI puts a text of its own in place of that error's.
   server_closed: {
@@ -168,13 +184,70 @@ export const errorTable = {
     logLevel: 'error',
     cure: 'Check the server and the network to it, or raise --handshake-timeout.',
   },
+  server_silent: {
+    blame: 'server',
+    leg: 'server',
+    errno: 1159,
+    sqlState: '08S01',
+    logLevel: 'error',
+    cure: 'Check that --server names the classic MySQL port (3306), not the X Protocol (33060) or another service, and that the server is not overloaded.',
+  },
   server_protocol_error: {
     blame: 'server',
     leg: 'server',
     errno: 2012,
     sqlState: 'HY000',
     logLevel: 'error',
-    cure: 'Check that --server names the classic MySQL port (3306), not the X Protocol (33060) or another service.',
+    cure: 'Look at the error log of the server, and check what stands between it and the proxy.',
+  },
+  server_not_mysql: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2012,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Check that --server names the classic MySQL port, 3306 unless configured otherwise.',
+  },
+  server_x_protocol: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2012,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Name the classic MySQL port with --server: 3306 where the X Protocol has 33060.',
+  },
+  // The server's own refusals. The client gets the server's packet; the log has these cures, too.
+  server_host_blocked: {
+    blame: 'server',
+    leg: 'server',
+    errno: 1129,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Run FLUSH HOSTS (MySQL 8 and newer: TRUNCATE TABLE performance_schema.host_cache) in the server, find out who broke connections off, and raise its max_connect_errors.',
+  },
+  server_too_many_connections: {
+    blame: 'server',
+    leg: 'server',
+    errno: 1040,
+    sqlState: '08004',
+    logLevel: 'error',
+    cure: 'Raise max_connections in the server, or lower --max-connections of the proxy below it.',
+  },
+  server_host_not_allowed: {
+    blame: 'server',
+    leg: 'server',
+    errno: 1130,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: "Create the account for the address of the proxy, or for any host: 'app'@'%'.",
+  },
+  server_requires_tls: {
+    blame: 'proxy',
+    leg: 'server',
+    errno: 3159,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Use TLS toward the server: --server-ssl-mode VERIFY_IDENTITY, or at least REQUIRED.',
   },
   server_tls_not_offered: {
     blame: 'server',
@@ -183,6 +256,38 @@ export const errorTable = {
     sqlState: 'HY000',
     logLevel: 'error',
     cure: 'Turn on TLS in the server (ssl_ca, ssl_cert, ssl_key), or choose --server-ssl-mode DISABLED or PREFERRED.',
+  },
+  server_tls_version_mismatch: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Set --server-tls-profile legacy if the server is old (MySQL 5.5 to 5.7), else compare --server-tls-version with tls_version of the server.',
+  },
+  server_tls_cipher_mismatch: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Set --server-tls-profile legacy if the server is old, else compare --server-ssl-cipher and --server-tls-ciphersuites with what the server accepts.',
+  },
+  server_tls_no_secure_renegotiation: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Update the server, or set --server-tls-profile legacy to accept it as it is.',
+  },
+  server_tls_dh_key_too_small: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Leave DHE out of --server-ssl-cipher, as --server-tls-profile legacy does.',
   },
   server_tls_failed: {
     blame: 'server',
@@ -200,13 +305,69 @@ export const errorTable = {
     logLevel: 'error',
     cure: 'Look at the error log of the server, and check that it trusts the CA that signed --server-ssl-cert.',
   },
+  server_refused_key_pair: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Look at the error log of the server for what it has against the certificate in --server-ssl-cert.',
+  },
+  server_refused_key_pair_ca: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Give with --server-ssl-cert a certificate of the CA that the server has in ssl_ca, or add the CA there.',
+  },
+  server_refused_key_pair_usage: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Give with --server-ssl-cert a certificate made for clients (extendedKeyUsage clientAuth).',
+  },
+  server_refused_key_pair_expired: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Renew the certificate in --server-ssl-cert, and check the clock of the server.',
+  },
+  server_refused_key_pair_revoked: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Replace the certificate in --server-ssl-cert: the CA has revoked it.',
+  },
+  server_requires_key_pair: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Give the proxy a client certificate with --server-ssl-cert and --server-ssl-key.',
+  },
+  server_ca_not_given: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Give the CA that signed the certificate of the server (its ssl_ca) with --server-ssl-ca.',
+  },
   server_certificate_untrusted: {
     blame: 'server',
     leg: 'server',
     errno: 2026,
     sqlState: 'HY000',
     logLevel: 'error',
-    cure: 'Give the CA that signed the certificate of the server with --server-ssl-ca.',
+    cure: 'Give the CA that signed the certificate of the server (its ssl_ca) with --server-ssl-ca, in place of the one there.',
   },
   server_certificate_self_signed: {
     blame: 'server',
@@ -215,6 +376,14 @@ export const errorTable = {
     sqlState: 'HY000',
     logLevel: 'error',
     cure: 'Give that very certificate with --server-ssl-ca, or give the server one signed by a CA.',
+  },
+  server_certificate_same_name_as_ca: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Make both anew with different common names, as mysql-tls-proxy certs create does: TLS takes such a certificate for one that signs itself.',
   },
   server_certificate_expired: {
     blame: 'server',
@@ -255,6 +424,22 @@ export const errorTable = {
     sqlState: 'HY000',
     logLevel: 'error',
     cure: 'Connect to a name that the certificate contains, or use --server-ssl-mode VERIFY_CA to accept any name.',
+  },
+  server_certificate_no_ip_address: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Connect with --server to a name that the certificate contains, make one that contains the address, or use --server-ssl-mode VERIFY_CA.',
+  },
+  server_certificate_name_only_in_cn: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Make the certificate anew with the name as subjectAltName (mysql-tls-proxy certs create --host NAME), or use --server-ssl-mode VERIFY_CA.',
   },
   server_certificate_invalid: {
     blame: 'server',
@@ -347,6 +532,19 @@ export const errorTable = {
     cure: 'This is a bug in the proxy: please report it with the log line.',
   },
 } as const satisfies Record<string, ErrorDefinition>;
+
+/** Errors with which a server turns a client away, whoever it says it is. */
+const SERVER_REFUSALS = [
+  'server_host_blocked',
+  'server_too_many_connections',
+  'server_host_not_allowed',
+  'server_requires_tls',
+] as const satisfies readonly ErrorCode[];
+
+/** The code for the number of an ERR packet that a server sent; undefined for all that are about the login itself. */
+export function serverRefusal(errno: number): (typeof SERVER_REFUSALS)[number] | undefined {
+  return SERVER_REFUSALS.find((code) => errorTable[code].errno === errno);
+}
 
 const ER_UNKNOWN_ERROR = 1105;
 

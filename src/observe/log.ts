@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { build as buildPretty } from 'pino-pretty';
-import { errorTable, type ProxyError } from '../errors.js';
+import { errorTable, type ProxyError, serverRefusal } from '../errors.js';
 import { printable } from '../printable.js';
 import type { CloseReason, ConnectionRecord, Observer, TlsDescription } from './events.js';
 import { weakTls } from './weak-tls.js';
@@ -114,8 +114,17 @@ export function logObserver(logger: Logger): Observer {
       const { leg, logLevel } = error.definition;
       logger[logLevel]({ ...details(connection), code: error.code, leg, ...causeOf(error) }, error.message);
     },
-    refused: (connection, errno) =>
-      logger.info({ ...details(connection), errno }, 'login refused by the server'),
+    refused: (connection, errno) => {
+      const code = serverRefusal(errno);
+      if (code === undefined) logger.info({ ...details(connection), errno }, 'login refused by the server');
+      else {
+        const { logLevel, cure } = errorTable[code];
+        logger[logLevel](
+          { ...details(connection), errno, code, leg: 'server' },
+          `mysql-tls-proxy, server leg: refused by the server with error ${errno}. ${cure}`,
+        );
+      }
+    },
     closed: (connection, reason) => {
       // Port scans and health checks open and close the port without a word.
       const level = reasonLevel(reason) === 'debug' && !established.has(connection) ? 'debug' : 'info';

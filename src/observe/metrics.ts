@@ -1,7 +1,7 @@
 /** Metrics in Prometheus' terms. The only importer of prom-client. */
 import { getCiphers } from 'node:tls';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { errorCodes, errorTable, type Leg } from '../errors.js';
+import { errorCodes, errorTable, type Leg, serverRefusal } from '../errors.js';
 import {
   type ConnectionRecord,
   type Observer,
@@ -166,7 +166,7 @@ export function createMetrics(routeNames: readonly string[], version: string): M
       // A session that ends at a COM_CHANGE_USER was let in before.
       if (!counted.has(connection)) rejected.inc({ route: connection.route, reason: error.code });
     },
-    refused: ({ route }) => rejected.inc({ route, reason: 'login_refused' }),
+    refused: ({ route }, errno) => rejected.inc({ route, reason: serverRefusal(errno) ?? 'login_refused' }),
     closed: (connection) => {
       const { route } = connection;
       active.dec({ route });

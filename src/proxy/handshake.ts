@@ -18,7 +18,7 @@ import {
   isCompressed,
   withoutFlags,
 } from '../wire/capabilities.js';
-import { decodeGreeting, type Greeting, withGreetingTerms } from '../wire/greeting.js';
+import { type Greeting, withGreetingTerms } from '../wire/greeting.js';
 import {
   decodeClientFlags,
   decodeLogin,
@@ -31,7 +31,7 @@ import {
 } from '../wire/login.js';
 import { decodeErr, isErr } from '../wire/replies.js';
 import { authenticate } from './authentication.js';
-import { decodeClientPacket, decodeServerPacket } from './decoding.js';
+import { decodeClientPacket, decodeServerGreeting, decodeServerPacket } from './decoding.js';
 import type { AuthenticationRequest, Decision, Opening, SessionTerms } from './dialogue.js';
 import { type ClientLeg, legSecurity, type ServerLeg } from './legs.js';
 import { openAuthentication } from './opening.js';
@@ -63,7 +63,7 @@ export async function handshake(
     return { decision: { accepted: false, errno } };
   }
   const { route, record, signal } = context;
-  const greeting = decodeServerPacket(server.name, () => decodeGreeting(server.firstPacket));
+  const greeting = decodeServerGreeting(server.name, server.firstPacket);
   record.serverVersion = greeting.serverVersion;
   record.serverThreadId = greeting.threadId;
   const plan = planHandshake(greeting, route, client, server);

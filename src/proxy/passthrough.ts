@@ -5,10 +5,9 @@
  */
 import { ProxyError } from '../errors.js';
 import type { ConnectionRecord } from '../observe/events.js';
-import { decodeGreeting } from '../wire/greeting.js';
 import { decodeClientFlags, decodeLogin } from '../wire/login.js';
 import { isErr } from '../wire/replies.js';
-import { decodeClientPacket, decodeServerPacket } from './decoding.js';
+import { decodeClientPacket, decodeServerGreeting } from './decoding.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 
 /** First byte of the TLS record that holds a ClientHello. */
@@ -27,7 +26,7 @@ export async function passFirstPackets(
   client.port.write(server.firstPacket);
   client.stage = 'greeted';
   if (!isErr(server.firstPacket)) {
-    const greeting = decodeServerPacket(server.name, () => decodeGreeting(server.firstPacket));
+    const greeting = decodeServerGreeting(server.name, server.firstPacket);
     record.serverVersion = greeting.serverVersion;
     record.serverThreadId = greeting.threadId;
     server.port.write(await receiveFirstPacket(client, greeting.capabilities, signal));

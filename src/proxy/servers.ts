@@ -40,7 +40,7 @@ async function openOne(address: Address, connectTimeout: number, signal: AbortSi
     socket.connecting
       ? new ProxyError('server_unreachable', `${name} did not accept the connection within ${seconds} s`)
       : new ProxyError(
-          'server_timeout',
+          'server_silent',
           `${name} accepted the connection and sent no greeting within ${seconds} s`,
         ),
   );
@@ -56,7 +56,7 @@ async function openOne(address: Address, connectTimeout: number, signal: AbortSi
     await connected(socket, name, either);
     const port = new PacketPort(socket, { leg: 'server', peer: name });
     const greeted = async (until: AbortSignal): Promise<ServerLeg> => {
-      const { payload: firstPacket } = await port.read(until);
+      const { payload: firstPacket } = await port.read(until).catch(notMysql);
       return { port, address, name, firstPacket, stage: 'greeted', sslRequest: undefined };
     };
     try {
@@ -72,6 +72,13 @@ async function openOne(address: Address, connectTimeout: number, signal: AbortSi
   } finally {
     limit.clear();
   }
+}
+
+/** Whatever can't even be cut into packets from the first byte on comes from another kind of service. */
+function notMysql(error: unknown): never {
+  if (error instanceof ProxyError && error.code === 'server_protocol_error')
+    throw new ProxyError('server_not_mysql', error.what);
+  throw error;
 }
 
 function isShutdown(reason: unknown): boolean {
@@ -111,11 +118,8 @@ function connected(socket: Socket, name: string, signal: AbortSignal): Promise<v
     };
     const onConnect = () => finish();
     const onError = (error: Error) => {
-      finish(
-        new ProxyError('server_unreachable', `${name} can not be reached (${reasonOf(error)})`, {
-          cause: error,
-        }),
-      );
+      const { code, reason } = failureOf(error);
+      finish(new ProxyError(code, `${name} can not be reached (${reason})`, { cause: error }));
     };
     const onAbort = () => finish(signal.reason);
     socket.on('connect', onConnect).on('error', onError);
@@ -124,18 +128,26 @@ function connected(socket: Socket, name: string, signal: AbortSignal): Promise<v
   });
 }
 
-const REASONS: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'ECONNREFUSED, nothing listens there'],
-  ['ENOTFOUND', 'ENOTFOUND, the name is not known'],
-  ['EAI_AGAIN', 'EAI_AGAIN, the name server does not answer'],
-  ['EHOSTUNREACH', 'EHOSTUNREACH, no route to the host'],
-  ['ENETUNREACH', 'ENETUNREACH, no route to the network'],
-  ['ETIMEDOUT', 'ETIMEDOUT, no answer'],
-  ['ENOENT', 'ENOENT, there is no such socket file'],
-  ['EACCES', 'EACCES, the proxy may not open the socket file'],
+type ConnectFailure = readonly [
+  code: 'server_unreachable' | 'server_port_closed' | 'server_name_unknown',
+  reason: string,
+];
+
+/** By the code of the system. */
+const CONNECT_FAILURES: ReadonlyMap<string, ConnectFailure> = new Map<string, ConnectFailure>([
+  ['ECONNREFUSED', ['server_port_closed', 'nothing listens there']],
+  ['ENOENT', ['server_port_closed', 'there is no such socket file']],
+  ['ENOTFOUND', ['server_name_unknown', 'the name is not known']],
+  ['EAI_AGAIN', ['server_name_unknown', 'the name server does not answer']],
+  ['EHOSTUNREACH', ['server_unreachable', 'no route to the host']],
+  ['ENETUNREACH', ['server_unreachable', 'no route to the network']],
+  ['ETIMEDOUT', ['server_unreachable', 'no answer']],
+  ['EACCES', ['server_unreachable', 'the proxy may not open the socket file']],
 ]);
 
-function reasonOf(error: Error): string {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  return REASONS.get(code) ?? (code === '' ? error.message : code);
+function failureOf(error: Error): { code: ConnectFailure[0]; reason: string } {
+  const systemCode = (error as NodeJS.ErrnoException).code ?? '';
+  const [code, reason] = CONNECT_FAILURES.get(systemCode) ?? ['server_unreachable', ''];
+  const shown = [systemCode, reason].filter((part) => part !== '').join(', ');
+  return { code, reason: shown === '' ? error.message : shown };
 }

@@ -35,6 +35,8 @@ export interface ServerLegTls {
   readonly secureContext: SecureContext;
   /** Whether the certificate's chain is verified. */
   readonly verifyChain: boolean;
+  /** Whether a CA was given to verify with, in place of those of Node.js. */
+  readonly caGiven: boolean;
   /** Whether the certificate must also name the host that was connected to. */
   readonly verifyIdentity: boolean;
   /** SNI to send instead of the host's name. */
@@ -98,6 +100,7 @@ export function createServerLegTls(config: ServerLegConfig): ServerLegTls | unde
   return {
     secureContext: createSecureContext(options),
     verifyIdentity,
+    caGiven: config.sslCa !== undefined,
     verifyChain:
       verifyIdentity ||
       config.sslMode === 'VERIFY_CA' ||

@@ -1,4 +1,7 @@
 /** Says in words what a failed TLS handshake or certificate check means, and which error of the table it is. */
+import type { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { certificateFacts } from '../certs/certificate-facts.js';
 import { type ErrorCode, type Leg, ProxyError } from '../errors.js';
 
 /** OpenSSL's verification results, as Node names them in `authorizationError`. */
@@ -55,22 +58,86 @@ const VERIFICATION_FAILURES: ReadonlyMap<string, { code: ErrorCode; what: string
   ],
 ]);
 
+/** What the words for a certificate depend on, besides OpenSSL's verdict. */
+export interface CertificateInDoubt {
+  /** Undefined where the server showed none. */
+  readonly certificate: X509Certificate | undefined;
+  /** Whether a CA was given to verify with; without one, those of Node.js know no server of one's own. */
+  readonly caGiven: boolean;
+}
+
 /** `verificationError`: OpenSSL's name of the result, `CERT_HAS_EXPIRED` for example. */
-export function serverCertificateFailure(verificationError: string, server: string): ProxyError {
+export function serverCertificateFailure(
+  verificationError: string,
+  server: string,
+  { certificate, caGiven }: CertificateInDoubt,
+): ProxyError {
   const failure = VERIFICATION_FAILURES.get(verificationError) ?? {
     code: 'server_certificate_invalid',
     what: 'is not acceptable',
   };
-  return new ProxyError(failure.code, `the certificate of ${server} ${failure.what} (${verificationError})`);
+  const { code, what } = closerLook(failure, { certificate, caGiven });
+  return new ProxyError(code, `the certificate of ${server} ${what} (${verificationError})`);
 }
 
-/** `names`: the certificate's own, `DNS:db.example, IP Address:192.0.2.1`; `host`: the one connected to. */
-export function serverNameMismatch(names: string, host: string, server: string): ProxyError {
-  const shown = names.length > MAX_NAMES_SHOWN ? `${names.slice(0, MAX_NAMES_SHOWN)}…` : names;
+function closerLook(
+  failure: { code: ErrorCode; what: string },
+  { certificate, caGiven }: CertificateInDoubt,
+): { code: ErrorCode; what: string } {
+  const { code } = failure;
+  if (code !== 'server_certificate_self_signed' && code !== 'server_certificate_untrusted') return failure;
+  if (certificate !== undefined && hasNameOfItsCa(certificate)) {
+    return {
+      code: 'server_certificate_same_name_as_ca',
+      what: 'has the same subject as the CA that signed it, so that it passes for self-signed',
+    };
+  }
+  if (code === 'server_certificate_untrusted' && !caGiven) {
+    return {
+      code: 'server_ca_not_given',
+      what: 'is signed by a CA that Node.js does not know, and no CA is given',
+    };
+  }
+  return failure;
+}
+
+/** The first trap of those who make certificates themselves: subject and issuer are equal, but another key signed. */
+export function hasNameOfItsCa(certificate: X509Certificate): boolean {
+  const { isSelfIssued, isSelfSigned } = certificateFacts(certificate);
+  return isSelfIssued && !isSelfSigned;
+}
+
+/**
+ * `names`: the alternative ones, `DNS:db.example, IP Address:192.0.2.1`, empty where there are none; `commonName`: counts
+ * only without those, and never for an address; `host`: the one connected to.
+ */
+export function serverNameMismatch(
+  { names, commonName }: { readonly names: string; readonly commonName: string },
+  host: string,
+  server: string,
+): ProxyError {
+  const shown = cut(names === '' ? `CN=${commonName}` : names);
+  const isAddress = isIP(host) !== 0;
+  if (commonName === host) {
+    return new ProxyError(
+      'server_certificate_name_only_in_cn',
+      `the certificate of ${server} has ${host} as common name only, which does not count${names === '' ? '' : ` beside ${shown}`}`,
+    );
+  }
+  if (isAddress && !names.includes('IP Address:')) {
+    return new ProxyError(
+      'server_certificate_no_ip_address',
+      `the certificate of ${server} is for names, ${shown}, and for no address, but ${host} is one`,
+    );
+  }
   return new ProxyError(
     'server_certificate_name_mismatch',
     `the certificate of ${server} is for another name: ${shown}, not ${host}`,
   );
+}
+
+function cut(names: string): string {
+  return names.length > MAX_NAMES_SHOWN ? `${names.slice(0, MAX_NAMES_SHOWN)}…` : names;
 }
 
 /** Characters; clients keep 511 bytes of an error's whole text. */
@@ -89,6 +156,31 @@ export function clientCertificateFailure(verificationError: string | undefined):
 /** An alert is the other side's verdict; OpenSSL names it in the code: ERR_SSL_TLSV1_ALERT_UNKNOWN_CA. */
 const ALERTS_ABOUT_OUR_CERTIFICATE =
   /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN|REQUIRED)|ACCESS_DENIED)/;
+
+/** Those of them that say more than no. */
+const KEY_PAIR_ALERTS: readonly [alert: RegExp, code: ErrorCode, what: string][] = [
+  [
+    /UNKNOWN_CA/,
+    'server_refused_key_pair_ca',
+    'does not trust the CA of the client certificate of the proxy',
+  ],
+  [
+    /UNSUPPORTED_CERTIFICATE/,
+    'server_refused_key_pair_usage',
+    'does not take the certificate of the proxy as one of a client',
+  ],
+  [
+    /CERTIFICATE_EXPIRED/,
+    'server_refused_key_pair_expired',
+    'finds the client certificate of the proxy expired, or not valid yet',
+  ],
+  [
+    /CERTIFICATE_REVOKED/,
+    'server_refused_key_pair_revoked',
+    'finds the client certificate of the proxy revoked',
+  ],
+  [/CERTIFICATE_REQUIRED/, 'server_requires_key_pair', 'demands a client certificate of everyone'],
+];
 
 const NO_COMMON_VERSION =
   /UNSUPPORTED_PROTOCOL|ALERT_PROTOCOL_VERSION|VERSION_TOO_LOW|WRONG_SSL_VERSION|NO_PROTOCOLS_AVAILABLE/;
@@ -114,11 +206,12 @@ export function tlsFailure(leg: Exclude<Leg, 'none'>, peer: string, error: Error
       cause,
     );
   if (ALERTS_ABOUT_OUR_CERTIFICATE.test(code)) {
-    return new ProxyError(
-      'server_refused_tls',
-      `${peer} did not accept the client certificate of the proxy (${code})`,
-      cause,
-    );
+    const [, keyPairCode, what] = KEY_PAIR_ALERTS.find(([alert]) => alert.test(code)) ?? [
+      undefined,
+      'server_refused_key_pair' as const,
+      'did not accept the client certificate of the proxy',
+    ];
+    return new ProxyError(keyPairCode, `${peer} ${what} (${code})`, cause);
   }
   if (ANSWERED_IN_PLAINTEXT.test(code)) {
     return new ProxyError(
@@ -127,11 +220,8 @@ export function tlsFailure(leg: Exclude<Leg, 'none'>, peer: string, error: Error
       cause,
     );
   }
-  return new ProxyError(
-    'server_tls_failed',
-    `the TLS handshake with ${peer} failed: ${serverReason(code)} (${code})`,
-    cause,
-  );
+  const [serverCode, reason] = serverReason(code);
+  return new ProxyError(serverCode, `the TLS handshake with ${peer} failed: ${reason} (${code})`, cause);
 }
 
 function clientReason(code: string): string {
@@ -144,15 +234,15 @@ function clientReason(code: string): string {
   return 'the client and the proxy did not agree';
 }
 
-function serverReason(code: string): string {
-  if (NO_COMMON_VERSION.test(code)) return 'no TLS version in common';
-  if (NO_COMMON_CIPHER.test(code)) return 'no cipher in common, or a client certificate is missing';
-  if (code === 'ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED') {
-    return 'the server has no secure renegotiation (RFC 5746), accepted only with TLSv1 in --server-tls-version';
-  }
+function serverReason(code: string): [code: ErrorCode, reason: string] {
+  if (NO_COMMON_VERSION.test(code)) return ['server_tls_version_mismatch', 'no TLS version in common'];
+  if (NO_COMMON_CIPHER.test(code))
+    return ['server_tls_cipher_mismatch', 'no cipher in common, or a client certificate is missing'];
+  if (code === 'ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED')
+    return ['server_tls_no_secure_renegotiation', 'the server has no secure renegotiation (RFC 5746)'];
   if (code === 'ERR_SSL_DH_KEY_TOO_SMALL')
-    return 'its Diffie-Hellman group is too small, leave DHE out of --server-ssl-cipher';
-  return 'the server and the proxy did not agree';
+    return ['server_tls_dh_key_too_small', 'its Diffie-Hellman group is too small'];
+  return ['server_tls_failed', 'the server and the proxy did not agree'];
 }
 
 function errorCode(error: Error): string {

@@ -4,6 +4,7 @@
  * Bytes that arrived in the same segment as the SSLRequest are still in the socket's own buffer: they go into the TLS
  * engine, never into a MySQL decoder. That is what keeps plaintext injected behind an SSLRequest out.
  */
+import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import {
@@ -131,7 +132,9 @@ export async function connectTls(
       ? new ProxyError('server_refused_tls', `${server} closed the connection during the TLS handshake`)
       : tlsFailure('server', server, error);
   });
-  const rejection = tls.verifyChain ? serverRejection(secured, server, identityError) : undefined;
+  const rejection = tls.verifyChain
+    ? (identityError ?? serverRejection(secured, server, tls.caGiven))
+    : undefined;
   const resumed = secured.isSessionReused() ? saved : undefined;
   const certificate =
     resumed?.certificate ?? serverCertificate(verified ?? secured.getPeerCertificate(), server, tls);
@@ -238,18 +241,15 @@ function clientRejection(
   return error ? clientCertificateFailure(error.code ?? error.message) : undefined;
 }
 
-function serverRejection(
-  secured: TLSSocket,
-  server: string,
-  identityError: ProxyError | undefined,
-): ProxyError | undefined {
+function serverRejection(secured: TLSSocket, server: string, caGiven: boolean): ProxyError | undefined {
   if (secured.authorized) return undefined;
-  return identityError ?? serverCertificateFailure(String(secured.authorizationError), server);
+  const { raw } = secured.getPeerCertificate();
+  const certificate = raw === undefined ? undefined : new X509Certificate(raw);
+  return serverCertificateFailure(String(secured.authorizationError), server, { certificate, caGiven });
 }
 
-/** The common name counts only where the certificate has no alternative names. */
-function namesOf({ subjectaltname, subject }: PeerCertificate): string {
-  return subjectaltname ?? `CN=${[subject?.CN ?? ''].flat().join(',')}`;
+function namesOf({ subjectaltname, subject }: PeerCertificate): { names: string; commonName: string } {
+  return { names: subjectaltname ?? '', commonName: [subject?.CN ?? ''].flat().join(',') };
 }
 
 function describe(

@@ -38,6 +38,15 @@ export interface Greeting {
   readonly authPluginOffset: number;
 }
 
+/**
+ * The notice with which the X Protocol greets since MySQL 8.0.16, as it looks when its first five bytes (length u32,
+ * type 0x0b) are taken for the header of a packet: Frame { type: SERVER_HELLO (5), ... }.
+ * https://dev.mysql.com/doc/dev/mysql-server/latest/mysqlx__notice_8proto.html
+ */
+export function isXProtocolNotice(payload: Buffer): boolean {
+  return payload[0] === 0x0b && payload[1] === 0x08 && payload[2] === 0x05;
+}
+
 /** Throws MalformedPacketError for anything that is not a version 10 greeting. */
 export function decodeGreeting(payload: Buffer): Greeting {
   const reader = new ByteReader(payload);

@@ -264,7 +264,7 @@ test('a server that greets too late is left in good order all the same', async (
   assert.match(readErr((await client.packet()).payload).text, /sent no greeting within 0\.1 s/);
   client.close();
   await scenario.quiet();
-  assert.equal(scenario.observed[0]?.closed, 'server_timeout');
+  assert.equal(scenario.observed[0]?.closed, 'server_silent');
   server.send(0, greeting());
   await expectAbandonedLogin(server);
 });

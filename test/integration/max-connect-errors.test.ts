@@ -117,7 +117,7 @@ async function letClientsTimeOut(setup: Setup, leg: (typeof legs)[number]): Prom
     await impatient.close();
     const codes = new Set(impatient.failures.map(({ code }) => code));
     // On a busy machine the server may be too late with its greeting, which is not what this is about.
-    if (codes.has('server_timeout')) continue;
+    if (codes.has('server_timeout') || codes.has('server_silent')) continue;
     assert.deepEqual(codes, new Set(['client_timeout']));
     return;
   }

@@ -65,7 +65,7 @@ test('the client of a server that is killed loses its connection, and the next o
     errno: 2003,
     message:
       `mysql-tls-proxy, server leg: 127.0.0.1:${server.port} can not be reached (ECONNREFUSED, nothing listens there). ` +
-      'Check that the server runs and that --server names the right host and port.',
+      'Check that the server runs, and that --server names its host and port.',
   });
 });
 

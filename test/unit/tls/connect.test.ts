@@ -101,7 +101,7 @@ test('nothing in common with the server: the message says what', async (t) => {
   for (const [options, config, expected] of cases) {
     const other = tlsServer(identity, options);
     const { error } = await failure(t, (far) => other.emit('connection', far), config);
-    assert.equal(error.code, 'server_tls_failed');
+    assert.match(error.code, /^server_tls_(version|cipher)_mismatch$/);
     assert.match(error.message, expected);
   }
 });
@@ -168,10 +168,10 @@ test('the alert about a missing certificate comes behind the handshake of TLS 1.
   strict.on('error', () => {});
   const { socket } = await connectTls(near, serverLeg(), 'localhost', 'db:3306', neverAborted);
   const error = await readFailure(socket);
-  assert.equal(error.code, 'server_refused_tls');
+  assert.equal(error.code, 'server_requires_key_pair');
   assert.match(
     error.message,
-    /db:3306 did not accept the client certificate of the proxy \(ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED\)/,
+    /db:3306 demands a client certificate of everyone \(ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED\)/,
   );
 });
 

@@ -1,5 +1,6 @@
 /** Which error of the table each of OpenSSL's and Node's codes becomes, on either leg. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import type { ErrorCode } from '../../../src/errors.js';
 import {
@@ -9,6 +10,7 @@ import {
   serverNameMismatch,
   tlsFailure,
 } from '../../../src/tls/failures.js';
+import { issueCertificate } from '../../support/certificates.js';
 
 const withCode = (code: string) => Object.assign(new Error('as Node words it'), { code });
 
@@ -38,30 +40,31 @@ test('handshake failures on the server leg: what the server refused is told from
   const cases: [string, ErrorCode, RegExp][] = [
     [
       'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
-      'server_refused_tls',
-      /did not accept the client certificate of the proxy/,
+      'server_refused_key_pair_ca',
+      /does not trust the CA of the client certificate/,
     ],
-    [
-      'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
-      'server_refused_tls',
-      /did not accept the client certificate/,
-    ],
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'server_requires_key_pair', /demands a client certificate/],
     [
       'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED',
-      'server_refused_tls',
-      /did not accept the client certificate/,
+      'server_refused_key_pair_expired',
+      /finds the client certificate of the proxy expired/,
     ],
     [
       'ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED',
-      'server_refused_tls',
-      /did not accept the client certificate/,
+      'server_refused_key_pair_revoked',
+      /finds the client certificate of the proxy revoked/,
     ],
-    ['ERR_SSL_TLSV1_ALERT_ACCESS_DENIED', 'server_refused_tls', /did not accept the client certificate/],
+    [
+      'ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE',
+      'server_refused_key_pair_usage',
+      /does not take the certificate of the proxy as one of a client/,
+    ],
+    ['ERR_SSL_TLSV1_ALERT_ACCESS_DENIED', 'server_refused_key_pair', /did not accept the client certificate/],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'server_refused_tls', /broke the TLS handshake off in plaintext/],
-    ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'server_tls_failed', /no TLS version in common/],
-    ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'server_tls_failed', /no cipher in common/],
-    ['ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED', 'server_tls_failed', /TLSv1 in --server-tls-version/],
-    ['ERR_SSL_DH_KEY_TOO_SMALL', 'server_tls_failed', /leave DHE out of --server-ssl-cipher/],
+    ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'server_tls_version_mismatch', /no TLS version in common/],
+    ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'server_tls_cipher_mismatch', /no cipher in common/],
+    ['ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED', 'server_tls_no_secure_renegotiation', /RFC 5746/],
+    ['ERR_SSL_DH_KEY_TOO_SMALL', 'server_tls_dh_key_too_small', /group is too small/],
     ['ERR_SSL_SOMETHING_NEW', 'server_tls_failed', /did not agree/],
   ];
   for (const [code, expectedCode, expected] of cases) {
@@ -107,21 +110,54 @@ test('every verification result has its own error, an unknown one too', () => {
     constructor: 'server_certificate_invalid',
   } as const;
   for (const [result, code] of Object.entries<ErrorCode>(cases)) {
-    const error = serverCertificateFailure(result, 'db:3306');
+    const error = serverCertificateFailure(result, 'db:3306', { certificate: undefined, caGiven: true });
     assert.equal(error.code, code, result);
     assert.match(error.what, new RegExp(`^the certificate of db:3306 .*\\(${result}\\)$`));
   }
 });
 
-test('a name mismatch shows the names and the one that was looked for, a long list only in part', () => {
-  const error = serverNameMismatch('DNS:db.example', '192.0.2.1', '192.0.2.1:3306');
-  assert.equal(error.code, 'server_certificate_name_mismatch');
-  assert.match(error.what, /DNS:db\.example.*192\.0\.2\.1/);
-  const many = Array.from({ length: 1000 }, (_, index) => `DNS:db${index}.example`).join(', ');
-  assert.ok(
-    serverNameMismatch(many, 'db.example', 'db.example:3306').what.length < 511,
-    'fits in an ERR packet',
+test('a wrong CA is told from none, and a self-signed certificate from one with the name of its CA', () => {
+  const ca = issueCertificate({ commonName: 'same', purpose: 'ca' });
+  const sameName = issueCertificate({ commonName: 'same', purpose: 'server', issuer: ca });
+  const inDoubt = (identity: { certificate: string }, caGiven: boolean) => ({
+    certificate: new X509Certificate(identity.certificate),
+    caGiven,
+  });
+  const codeOf = (result: string, doubt: ReturnType<typeof inDoubt>) =>
+    serverCertificateFailure(result, 'db:3306', doubt).code;
+  const other = issueCertificate({ commonName: 'other', purpose: 'server', issuer: ca });
+  assert.equal(
+    codeOf('UNABLE_TO_VERIFY_LEAF_SIGNATURE', inDoubt(other, true)),
+    'server_certificate_untrusted',
   );
+  assert.equal(codeOf('UNABLE_TO_VERIFY_LEAF_SIGNATURE', inDoubt(other, false)), 'server_ca_not_given');
+  assert.equal(codeOf('CERT_HAS_EXPIRED', inDoubt(other, false)), 'server_certificate_expired');
+  assert.equal(codeOf('DEPTH_ZERO_SELF_SIGNED_CERT', inDoubt(ca, false)), 'server_certificate_self_signed');
+  const expected = 'server_certificate_same_name_as_ca';
+  assert.equal(codeOf('DEPTH_ZERO_SELF_SIGNED_CERT', inDoubt(sameName, true)), expected);
+  assert.equal(codeOf('CERT_SIGNATURE_FAILURE', inDoubt(sameName, true)), expected);
+});
+
+test('a name mismatch shows the names and the one that was looked for, a long list only in part', () => {
+  const mismatch = (names: string, host: string, commonName = 'someone') =>
+    serverNameMismatch({ names, commonName }, host, `${host}:3306`);
+  const error = mismatch('DNS:db.example', 'other.example');
+  assert.equal(error.code, 'server_certificate_name_mismatch');
+  assert.match(error.what, /DNS:db\.example.*not other\.example/);
+  assert.match(mismatch('', 'other.example').what, /CN=someone/);
+  const many = Array.from({ length: 1000 }, (_, index) => `DNS:db${index}.example`).join(', ');
+  assert.ok(mismatch(many, 'db.example').message.length < 511, 'fits in an ERR packet');
+});
+
+test('an address that the certificate lacks, and a name that it has as common name alone, have codes of their own', () => {
+  const codeOf = (names: string, host: string, commonName: string) =>
+    serverNameMismatch({ names, commonName }, host, `${host}:3306`).code;
+  assert.equal(codeOf('DNS:db.example', '192.0.2.1', 'db'), 'server_certificate_no_ip_address');
+  assert.equal(codeOf('DNS:db.example', '2001:db8::1', 'db'), 'server_certificate_no_ip_address');
+  assert.equal(codeOf('', '192.0.2.1', 'db'), 'server_certificate_no_ip_address');
+  assert.equal(codeOf('IP Address:192.0.2.9', '192.0.2.1', 'db'), 'server_certificate_name_mismatch');
+  assert.equal(codeOf('', '192.0.2.1', '192.0.2.1'), 'server_certificate_name_only_in_cn');
+  assert.equal(codeOf('DNS:other', 'db.example', 'db.example'), 'server_certificate_name_only_in_cn');
 });
 
 test('a client without a certificate is told from one with a bad one', () => {

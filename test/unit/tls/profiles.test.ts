@@ -115,7 +115,11 @@ async function negotiated(
     const { version, cipher } = (await handshake).description;
     return { version, cipher };
   } catch (error) {
-    assert.ok(error instanceof ProxyError && /^(client|server)_tls_failed$/.test(error.code), String(error));
+    assert.ok(
+      error instanceof ProxyError &&
+        /^(client_tls_failed|server_tls_(version|cipher)_mismatch)$/.test(error.code),
+      String(error),
+    );
     return undefined;
   }
 }

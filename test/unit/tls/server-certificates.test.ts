@@ -63,7 +63,7 @@ const cases: Case[] = [
     name: 'the right name in the common name alone, beside another',
     certificate: serverCertificate({ commonName: 'localhost', names: ['db.example'] }),
     verifyCa: 'accepted',
-    verifyIdentity: 'server_certificate_name_mismatch',
+    verifyIdentity: 'server_certificate_name_only_in_cn',
   },
   {
     name: 'another CA',
