@@ -3,13 +3,14 @@
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { type Command, type CommandGroup, UsageError } from './commands/command.js';
+import { doctorCommand } from './commands/doctor.js';
 import type { Outcome } from './commands/outcome.js';
 import { startCommand } from './commands/start.js';
 import { kebabCase } from './config/option-names.js';
 import { didYouMean } from './config/suggestion.js';
 import { packageVersion } from './version.js';
 
-const commands: readonly (Command | CommandGroup)[] = [startCommand];
+const commands: readonly (Command | CommandGroup)[] = [startCommand, doctorCommand];
 
 async function main(words: readonly string[]): Promise<Outcome> {
   let outcome: Outcome = { exitCode: 0 };

@@ -27,8 +27,11 @@ const USER_OF_ABANDONED_LOGINS = 'proxy_abandoned';
 
 const COM_QUIT = Buffer.from([0x01]);
 
-/** Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. */
-export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<void> {
+/**
+ * Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. Resolves with what
+ * the server did instead of refusing the login: with TLS 1.3 its verdict on a client certificate comes only now.
+ */
+export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<unknown> {
   const { port } = server;
   const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not refuse in time'));
   const signal = AbortSignal.any([hurry, limit.signal]);
@@ -46,8 +49,10 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
     if (server.stage === 'login-sent') {
       await awaitRefusal(server, signal);
     }
-  } catch {
+    return undefined;
+  } catch (error) {
     // The server is gone, does not answer, or is none of MySQL 4.1 or newer: nothing can be spared it.
+    return error;
   } finally {
     limit.clear();
     port.release().destroy();

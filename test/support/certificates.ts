@@ -30,6 +30,10 @@ export interface CertificateRequest {
   keyBits?: number;
   /** EC: P-256. */
   keyType?: 'rsa' | 'ec';
+  /** Without subjectKeyIdentifier and authorityKeyIdentifier, as made by hand with a plain `openssl x509 -req`. */
+  withoutKeyIdentifiers?: boolean;
+  /** Of extendedKeyUsage, where it is not that of the purpose. */
+  usage?: 'server' | 'client';
   /** Of the issuer's signature. */
   hash?: 'sha1' | 'sha256';
 }
@@ -133,11 +137,15 @@ function withEcKey(certificate: forge.pki.Certificate, { commonName, issuer }: C
 
 function extensionsFor(request: CertificateRequest, issuer: forge.pki.Certificate): object[] {
   const isCa = request.purpose === 'ca';
-  const common = [
-    { name: 'basicConstraints', cA: isCa, critical: true },
+  const keyIdentifiers = [
     { name: 'subjectKeyIdentifier' },
     { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
   ];
+  const common = [
+    { name: 'basicConstraints', cA: isCa, critical: true },
+    ...(request.withoutKeyIdentifiers ? [] : keyIdentifiers),
+  ];
+  const usage = request.usage ?? request.purpose;
   if (isCa) return [...common, { name: 'keyUsage', critical: true, keyCertSign: true, cRLSign: true }];
   const altNames = (request.names ?? []).map((name) =>
     isAddress(name) ? { type: 7, ip: name } : { type: 2, value: name },
@@ -147,8 +155,8 @@ function extensionsFor(request: CertificateRequest, issuer: forge.pki.Certificat
     { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
     {
       name: 'extKeyUsage',
-      serverAuth: request.purpose === 'server',
-      clientAuth: request.purpose === 'client',
+      serverAuth: usage === 'server',
+      clientAuth: usage === 'client',
     },
     ...(altNames.length > 0 ? [{ name: 'subjectAltName', altNames }] : []),
   ];

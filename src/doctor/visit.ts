@@ -1,0 +1,147 @@
+/**
+ * One connection to a server with the proxy's own code: dial, greeting, TLS, and left in such order that the server does
+ * not count it against max_connect_errors, unless the TLS handshake itself fails.
+ */
+import type { DetailedPeerCertificate } from 'node:tls';
+import type { Address } from '../config/model.js';
+import { ProxyError, serverRefusal } from '../errors.js';
+import { type ConnectionRecord, PLAINTEXT, type TlsDescription } from '../observe/events.js';
+import { decodeServerGreeting, decodeServerPacket } from '../proxy/decoding.js';
+import { leaveServer } from '../proxy/leave-server.js';
+import type { ServerLeg } from '../proxy/legs.js';
+import { secureServer } from '../proxy/secure-legs.js';
+import { openServer } from '../proxy/servers.js';
+import { timeLimit } from '../proxy/time-limit.js';
+import type { ServerLegTls } from '../tls/contexts.js';
+import {
+  CLIENT_PLUGIN_AUTH,
+  CLIENT_PROTOCOL_41,
+  CLIENT_SECURE_CONNECTION,
+  CLIENT_SSL,
+  has,
+} from '../wire/capabilities.js';
+import type { Greeting } from '../wire/greeting.js';
+import { encodeLoginHead } from '../wire/login.js';
+import { decodeErr, isErr } from '../wire/replies.js';
+
+export interface VisitLimits {
+  /** Milliseconds, for the TCP connection and the greeting. */
+  readonly connectTimeout: number;
+  /** Milliseconds, for everything after that. */
+  readonly handshakeTimeout: number;
+}
+
+export interface Visit {
+  readonly greeting: Greeting;
+  /** Version `none` where no TLS was wanted or the handshake failed. */
+  readonly tls: TlsDescription;
+  /** With its issuers, as far as the server sent them or the CA file has them. */
+  readonly certificate: DetailedPeerCertificate | undefined;
+  /** Why the proxy would not go on: the handshake failed, or the certificate of either side was refused. */
+  readonly failure: ProxyError | undefined;
+}
+
+/**
+ * Rejects with the ProxyError of a server that can't be reached, does not greet or refuses to; everything later is part of
+ * the visit.
+ *
+ * @param tls undefined: only the greeting is looked at.
+ */
+export async function visit(
+  address: Address,
+  tls: ServerLegTls | undefined,
+  limits: VisitLimits,
+): Promise<Visit> {
+  const server = await openServer([address], limits.connectTimeout, new AbortController().signal);
+  const limit = timeLimit(
+    limits.handshakeTimeout,
+    () => new ProxyError('server_timeout', `${server.name} did not go on with the handshake in time`),
+  );
+  let failure: unknown;
+  const record = emptyRecord(server.name);
+  let certificate: DetailedPeerCertificate | undefined;
+  let greeting: Greeting;
+  try {
+    greeting = greetingOf(server);
+    if (tls !== undefined && has(greeting.capabilities, CLIENT_SSL)) {
+      failure = await secure(server, tls, greeting, record, limit.signal);
+      const { socket } = server.port;
+      if (server.stage === 'upgraded') certificate = certificateOf(socket);
+    }
+  } catch (error) {
+    server.stage = 'decided';
+    throw error;
+  } finally {
+    const verdict = await leaveServer(server, limit.signal);
+    if (failure === undefined && isAboutKeyPair(verdict)) failure = verdict;
+    limit.clear();
+  }
+  return { greeting, tls: record.serverTls, certificate, failure: failure as ProxyError | undefined };
+}
+
+/** The failure, if it was one of TLS. */
+async function secure(
+  server: ServerLeg,
+  tls: ServerLegTls,
+  { capabilities, characterSet }: Greeting,
+  record: ConnectionRecord,
+  signal: AbortSignal,
+): Promise<ProxyError | undefined> {
+  const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH | CLIENT_SSL;
+  const request = encodeLoginHead((capabilities & flags) >>> 0, characterSet);
+  try {
+    await secureServer(server, tls, request, {
+      record,
+      observer: {},
+      deadline: signal,
+      signal,
+      onClientGone: () => {},
+    });
+    return undefined;
+  } catch (error) {
+    if (error instanceof ProxyError) return error;
+    throw error;
+  }
+}
+
+function greetingOf({ name, firstPacket }: ServerLeg): Greeting {
+  if (!isErr(firstPacket)) return decodeServerGreeting(name, firstPacket);
+  const { errno, message } = decodeServerPacket(name, () => decodeErr(firstPacket));
+  throw new ProxyError(
+    serverRefusal(errno) ?? 'server_closed',
+    `${name} refuses with error ${errno}: ${message}`,
+  );
+}
+
+/** Of a socket that has become a TLS one. Node gives an empty object where the peer showed none. */
+function certificateOf(socket: object): DetailedPeerCertificate | undefined {
+  if (!('getPeerCertificate' in socket)) return undefined;
+  const tls = socket as { getPeerCertificate(detailed: true): DetailedPeerCertificate };
+  const certificate = tls.getPeerCertificate(true);
+  return certificate.raw === undefined ? undefined : certificate;
+}
+
+function isAboutKeyPair(verdict: unknown): verdict is ProxyError {
+  return verdict instanceof ProxyError && /^server_re(fused|quires)_/.test(verdict.code);
+}
+
+function emptyRecord(serverAddress: string): ConnectionRecord {
+  return {
+    id: 0,
+    route: 'doctor',
+    clientAddress: '',
+    openedAt: Date.now(),
+    serverAddress,
+    serverVersion: '',
+    serverThreadId: 0,
+    user: '',
+    serverUser: '',
+    clientPlugin: '',
+    serverPlugin: '',
+    authentication: 'relayed',
+    clientTls: PLAINTEXT,
+    serverTls: PLAINTEXT,
+    bytesFromClient: 0,
+    bytesFromServer: 0,
+  };
+}
