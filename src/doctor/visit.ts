@@ -13,6 +13,7 @@ import { secureServer } from '../proxy/secure-legs.js';
 import { openServer } from '../proxy/servers.js';
 import { timeLimit } from '../proxy/time-limit.js';
 import type { ServerLegTls } from '../tls/contexts.js';
+import { peerCertificate } from '../tls/upgrade.js';
 import {
   CLIENT_PLUGIN_AUTH,
   CLIENT_PROTOCOL_41,
@@ -65,8 +66,7 @@ export async function visit(
     greeting = greetingOf(server);
     if (tls !== undefined && has(greeting.capabilities, CLIENT_SSL)) {
       failure = await secure(server, tls, greeting, record, limit.signal);
-      const { socket } = server.port;
-      if (server.stage === 'upgraded') certificate = certificateOf(socket);
+      certificate = peerCertificate(server.port.socket);
     }
   } catch (error) {
     server.stage = 'decided';
@@ -111,14 +111,6 @@ function greetingOf({ name, firstPacket }: ServerLeg): Greeting {
     serverRefusal(errno) ?? 'server_closed',
     `${name} refuses with error ${errno}: ${message}`,
   );
-}
-
-/** Of a socket that has become a TLS one. Node gives an empty object where the peer showed none. */
-function certificateOf(socket: object): DetailedPeerCertificate | undefined {
-  if (!('getPeerCertificate' in socket)) return undefined;
-  const tls = socket as { getPeerCertificate(detailed: true): DetailedPeerCertificate };
-  const certificate = tls.getPeerCertificate(true);
-  return certificate.raw === undefined ? undefined : certificate;
 }
 
 function isAboutKeyPair(verdict: unknown): verdict is ProxyError {

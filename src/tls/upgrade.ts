@@ -154,6 +154,13 @@ export async function connectTls(
   };
 }
 
+/** With its issuers, as far as the peer sent them or the CA is known; undefined where it showed none, or is in plaintext. */
+export function peerCertificate(socket: Socket): DetailedPeerCertificate | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const certificate = socket.getPeerCertificate(true);
+  return certificate.raw === undefined ? undefined : certificate;
+}
+
 /** Looks at a certificate only when the server did not show it the last time, too. */
 function serverCertificate(
   peer: PeerCertificate | DetailedPeerCertificate,
