@@ -23,6 +23,8 @@ export interface ServerAsSeen {
   /** Undefined: not looked for. */
   readonly versions: readonly TlsVersion[] | undefined;
   readonly requirement: Requirement;
+  /** Undefined: not known. */
+  readonly acceptsPlaintext: boolean | undefined;
 }
 
 /** How a client with these settings behaves. */
@@ -107,6 +109,8 @@ function judge(
     const why = server.offersTls
       ? 'the client does not ask for TLS with this alone'
       : 'the server offers no TLS';
+    if (server.acceptsPlaintext === false)
+      return { verdict: 'fails', reason: `${why}, and plaintext is refused` };
     return requirement === undefined || requirement === 'NONE'
       ? { verdict: 'only seems to work', reason: `${why}: it goes on in plaintext without a word` }
       : { verdict: 'fails', reason: `${why}, and the account has REQUIRE ${requirement}` };
@@ -117,12 +121,11 @@ function judge(
       reason: `the account has REQUIRE ${requirement}, and the client shows no certificate`,
     };
   }
-  if (!insistsOnTls && (requirement === undefined || requirement === 'NONE')) {
-    return {
-      verdict: 'only seems to work',
-      reason:
-        'TLS now, but whoever is on the way, or a change of the server, turns it into plaintext unnoticed',
-    };
+  if (!insistsOnTls) {
+    const danger = 'TLS now, but whoever is on the way can pretend that the server has none';
+    return requirement === undefined || requirement === 'NONE'
+      ? { verdict: 'only seems to work', reason: `${danger}, and all goes on in plaintext without a word` }
+      : { verdict: 'works', reason: `${danger}, and then sees the login in plaintext` };
   }
   const checked = {
     nothing: 'the certificate of the server is not verified, so anyone on the way can pose as it',

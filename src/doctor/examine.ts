@@ -11,10 +11,9 @@ import {
   type TlsProfile,
 } from '../config/model.js';
 import { tlsProfiles } from '../config/tls-profiles.js';
-import { type ErrorCode, ProxyError } from '../errors.js';
+import { type ErrorCode, errorTable, ProxyError } from '../errors.js';
 import { createServerLegTls, type ServerLegTls } from '../tls/contexts.js';
 import { CLIENT_SSL, has } from '../wire/capabilities.js';
-import type { Greeting } from '../wire/greeting.js';
 import { certificateFindings, chainFacts } from './certificate.js';
 import { type ClientSetting, clientSettings } from './client-settings.js';
 import { doctorFinding, type Finding, Findings, findingFromError, findingFromWeakness } from './findings.js';
@@ -80,16 +79,23 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
   const target = formatAddress(address);
   const findings = new Findings();
   findings.add(...request.known);
-  let greeting: Greeting;
+  let first: Visit;
   onProgress(`connecting to ${target}`);
   try {
-    ({ greeting } = await visit(address, undefined, limits));
+    first = await visit(address, undefined, limits);
   } catch (error) {
     if (!(error instanceof ProxyError)) throw error;
     findings.add(findingFromError(error));
     return { ...nothingKnown(target), findings: findings.sorted() };
   }
+  const { greeting } = first;
   const offersTls = has(greeting.capabilities, CLIENT_SSL);
+  const acceptsPlaintext = takesPlaintext(first);
+  if (acceptsPlaintext) {
+    findings.add(
+      doctorFinding('server_accepts_plaintext', `${target} accepts logins in plaintext from here`),
+    );
+  }
   const tls = offersTls ? await tlsIfReachable(address, request, findings) : undefined;
   if (!offersTls) findings.add(noTls(target, route.server));
   const account = await examineAccount(request, findings);
@@ -97,6 +103,7 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
     offersTls,
     versions: tls?.versions?.filter(({ accepted }) => accepted).map(({ version }) => version),
     requirement: account?.requirement,
+    acceptsPlaintext: account?.serverAcceptsPlaintext ?? acceptsPlaintext,
   };
   findings.add(...advisoryFinding(facts.requirement));
   return {
@@ -118,6 +125,14 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
     clientSettings: clientSettings(facts),
     findings: findings.sorted(),
   };
+}
+
+const ER_ACCESS_DENIED = 1045;
+
+/** MySQL checks require_secure_transport before the password; MariaDB denies both in the same words. */
+function takesPlaintext({ greeting, refusedWith }: Visit): boolean | undefined {
+  if (refusedWith === errorTable.server_requires_tls.errno) return false;
+  return refusedWith === ER_ACCESS_DENIED && !greeting.isMariaDb ? true : undefined;
 }
 
 function nothingKnown(target: string): Omit<Report, 'findings'> {

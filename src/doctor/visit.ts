@@ -4,15 +4,16 @@
  */
 import type { DetailedPeerCertificate } from 'node:tls';
 import type { Address } from '../config/model.js';
-import { ProxyError, serverRefusal } from '../errors.js';
+import { errorTable, ProxyError, serverRefusal } from '../errors.js';
 import { type ConnectionRecord, PLAINTEXT, type TlsDescription } from '../observe/events.js';
 import { decodeServerGreeting, decodeServerPacket } from '../proxy/decoding.js';
-import { leaveServer } from '../proxy/leave-server.js';
+import { type LastWord, leaveServer } from '../proxy/leave-server.js';
 import type { ServerLeg } from '../proxy/legs.js';
 import { secureServer } from '../proxy/secure-legs.js';
 import { openServer } from '../proxy/servers.js';
 import { timeLimit } from '../proxy/time-limit.js';
 import type { ServerLegTls } from '../tls/contexts.js';
+import { clientCertificateFailure } from '../tls/failures.js';
 import { peerCertificate } from '../tls/upgrade.js';
 import {
   CLIENT_PLUGIN_AUTH,
@@ -40,6 +41,8 @@ export interface Visit {
   readonly certificate: DetailedPeerCertificate | undefined;
   /** Why the proxy would not go on: the handshake failed, or the certificate of either side was refused. */
   readonly failure: ProxyError | undefined;
+  /** The number with which the server refused the login that leaves it. */
+  readonly refusedWith: number | undefined;
 }
 
 /**
@@ -58,7 +61,8 @@ export async function visit(
     limits.handshakeTimeout,
     () => new ProxyError('server_timeout', `${server.name} did not go on with the handshake in time`),
   );
-  let failure: unknown;
+  let failure: ProxyError | undefined;
+  let refusedWith: number | undefined;
   const record = emptyRecord(server.name);
   let certificate: DetailedPeerCertificate | undefined;
   let greeting: Greeting;
@@ -72,11 +76,12 @@ export async function visit(
     server.stage = 'decided';
     throw error;
   } finally {
-    const verdict = await leaveServer(server, limit.signal);
-    if (failure === undefined && isAboutKeyPair(verdict)) failure = verdict;
+    const lastWord = await leaveServer(server, limit.signal);
+    failure ??= verdictOnKeyPair(lastWord);
+    if (lastWord !== undefined && !(lastWord instanceof ProxyError)) refusedWith = lastWord.errno;
     limit.clear();
   }
-  return { greeting, tls: record.serverTls, certificate, failure: failure as ProxyError | undefined };
+  return { greeting, tls: record.serverTls, certificate, failure, refusedWith };
 }
 
 /** The failure, if it was one of TLS. */
@@ -113,8 +118,13 @@ function greetingOf({ name, firstPacket }: ServerLeg): Greeting {
   );
 }
 
-function isAboutKeyPair(verdict: unknown): verdict is ProxyError {
-  return verdict instanceof ProxyError && /^server_re(fused|quires)_/.test(verdict.code);
+/** An alert of TLS 1.3; or the ERR by which a proxy of this kind says it, which other servers send for nothing else. */
+function verdictOnKeyPair(lastWord: LastWord): ProxyError | undefined {
+  if (lastWord instanceof ProxyError)
+    return /^server_re(fused|quires)_/.test(lastWord.code) ? lastWord : undefined;
+  if (lastWord?.errno !== errorTable.client_certificate_rejected.errno) return undefined;
+  const isMissing = lastWord.message.includes(clientCertificateFailure(undefined).what);
+  return new ProxyError(isMissing ? 'server_requires_key_pair' : 'server_refused_key_pair', lastWord.message);
 }
 
 function emptyRecord(serverAddress: string): ConnectionRecord {

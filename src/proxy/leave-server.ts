@@ -8,11 +8,12 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { CACHING_SHA2_PASSWORD, isFastAuthSuccess } from '../auth/caching-sha2-password.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
+import { ProxyError } from '../errors.js';
 import { CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION } from '../wire/capabilities.js';
 import { encodePacket } from '../wire/framing.js';
 import { decodeGreeting, type Greeting } from '../wire/greeting.js';
 import { encodeLogin41, encodeLoginHead } from '../wire/login.js';
-import { decodeAuthReply } from '../wire/replies.js';
+import { type AuthReply, decodeAuthReply } from '../wire/replies.js';
 import type { ServerLeg } from './legs.js';
 import { timeLimit } from './time-limit.js';
 
@@ -27,11 +28,11 @@ const USER_OF_ABANDONED_LOGINS = 'proxy_abandoned';
 
 const COM_QUIT = Buffer.from([0x01]);
 
-/**
- * Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. Resolves with what
- * the server did instead of refusing the login: with TLS 1.3 its verdict on a client certificate comes only now.
- */
-export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<unknown> {
+/** Its ERR to the login, or what it did instead: with TLS 1.3 the verdict on a client certificate comes only now. */
+export type LastWord = Extract<AuthReply, { kind: 'err' }> | ProxyError | undefined;
+
+/** Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. */
+export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<LastWord> {
   const { port } = server;
   const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not refuse in time'));
   const signal = AbortSignal.any([hurry, limit.signal]);
@@ -47,27 +48,31 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
       server.stage = 'login-sent';
     }
     if (server.stage === 'login-sent') {
-      await awaitRefusal(server, signal);
+      return await awaitRefusal(server, signal);
     }
     return undefined;
   } catch (error) {
     // The server is gone, does not answer, or is none of MySQL 4.1 or newer: nothing can be spared it.
-    return error;
+    return error instanceof ProxyError ? error : undefined;
   } finally {
     limit.clear();
     port.release().destroy();
   }
 }
 
-async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<void> {
+async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<LastWord> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const { payload } = await port.read(signal);
     const reply = decodeAuthReply(payload, false);
-    if (reply.kind === 'err') return;
+    if (reply.kind === 'err') return reply;
     // An anonymous account without a password lets anyone in.
-    if (reply.kind === 'ok') return quit(port.release(), signal);
+    if (reply.kind === 'ok') {
+      await quit(port.release(), signal);
+      return undefined;
+    }
     if (!isFastAuthSuccess(CACHING_SHA2_PASSWORD, reply)) port.write(wrongAnswer());
   }
+  return undefined;
 }
 
 /** Servers close the connection in answer. Resolves then, or when the signal is aborted. */
