@@ -2,6 +2,7 @@
 /** The command line. The only place that sets the exit code. */
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { certsCommands } from './commands/certs.js';
 import { type Command, type CommandGroup, UsageError } from './commands/command.js';
 import { doctorCommand } from './commands/doctor.js';
 import type { Outcome } from './commands/outcome.js';
@@ -10,7 +11,7 @@ import { kebabCase } from './config/option-names.js';
 import { didYouMean } from './config/suggestion.js';
 import { packageVersion } from './version.js';
 
-const commands: readonly (Command | CommandGroup)[] = [startCommand, doctorCommand];
+const commands: readonly (Command | CommandGroup)[] = [startCommand, doctorCommand, certsCommands];
 
 async function main(words: readonly string[]): Promise<Outcome> {
   let outcome: Outcome = { exitCode: 0 };

@@ -63,8 +63,13 @@ const packageOwners: Record<string, readonly string[]> = {
   'prom-client': ['observe/metrics.ts'],
   pino: ['observe/log.ts'],
   'pino-pretty': ['observe/log.ts'],
-  'node-forge': ['certs/'],
-  'node-forge/lib/asn1.js': ['certs/certificate-facts.ts'],
+  'node-forge': [
+    'certs/authority.ts',
+    'certs/node-forge-tbs.d.ts',
+    // Its part that reads DER.
+    'certs/certificate-facts.ts',
+    'certs/node-forge-asn1.d.ts',
+  ],
   yargs: ['cli.ts', 'commands/'],
   zod: ['config/'],
   yaml: ['config/'],
