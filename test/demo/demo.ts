@@ -149,7 +149,7 @@ function proxyOptions(server: RealServer, certificates: TestCertificates): Proxy
   const shared = { listen: '127.0.0.1:0', servers: `${server.host}:${server.port}` };
   const serverOnly = {
     sslCa: serverTls.ca,
-    ...(isLegacy(server) ? { tlsVersion: 'TLSv1' as const } : {}),
+    ...(isLegacy(server) ? { tlsProfile: 'legacy' as const } : {}),
   };
   const keyPair = { ...serverOnly, sslCert: client.certificateFile, sslKey: client.keyFile };
   return {
@@ -166,7 +166,7 @@ function proxyOptions(server: RealServer, certificates: TestCertificates): Proxy
           sslCert: certificates.server.certificateFile,
           sslKey: certificates.server.keyFile,
           sslMode: 'REQUIRED',
-          tlsVersion: 'TLSv1,TLSv1.1,TLSv1.2,TLSv1.3',
+          tlsProfile: 'legacy',
         },
         server: keyPair,
       },
@@ -189,13 +189,13 @@ function writeCredentials(): string {
 
 /** What a user would type for the first route and for the last one. */
 function equivalentCommand(server: RealServer): string[] {
-  const legacy = isLegacy(server) ? ' --server-tls-version TLSv1' : '';
+  const legacy = isLegacy(server) ? ' --server-tls-profile legacy' : '';
   const toServer = `--server ${server.host}:${server.port} --server-ssl-ca ca.pem${legacy}`;
   const keyPair = '--server-ssl-cert client-cert.pem --server-ssl-key client-key.pem';
   return [
     `$ mysql-tls-proxy ${toServer} ${keyPair} --credentials credentials.yaml`,
     `$ mysql-tls-proxy ${toServer} ${keyPair} --auth-bridge sha256`,
-    '    --client-ssl-cert server-cert.pem --client-ssl-key server-key.pem --client-tls-version TLSv1,TLSv1.1,TLSv1.2',
+    '    --client-ssl-cert server-cert.pem --client-ssl-key server-key.pem --client-tls-profile legacy',
   ];
 }
 

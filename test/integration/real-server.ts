@@ -26,7 +26,7 @@ export async function stopServer(server: RealServer | Unavailable | undefined): 
 
 export type ServerLegMode = 'key pair' | 'server-only';
 
-/** The options of the server leg that reach this server over verified TLS; 5.6 knows nothing above TLS 1.0. */
+/** The options of the server leg that reach this server over verified TLS; the yaSSL of 5.6 knows nothing above TLS 1.0. */
 export function overTls(
   server: Pick<RealServer, 'kind' | 'host' | 'port'>,
   certificates: TestCertificates,
@@ -36,7 +36,7 @@ export function overTls(
     server: `${server.host}:${server.port}`,
     serverSslMode: 'VERIFY_IDENTITY',
     serverSslCa: certificates.ca.certificateFile,
-    ...(server.kind === 'mysql56' ? { serverTlsVersion: 'TLSv1' } : {}),
+    ...(server.kind === 'mysql56' ? { serverTlsProfile: 'legacy' as const } : {}),
     ...(mode === 'key pair'
       ? { serverSslCert: certificates.client.certificateFile, serverSslKey: certificates.client.keyFile }
       : {}),

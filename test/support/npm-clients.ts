@@ -80,9 +80,10 @@ export async function mariadbConnector(job: ClientJob): Promise<ClientResult> {
 
 /** mysql2, which has every plugin of MySQL and none of MariaDB's own. */
 export async function mysql2Client(job: ClientJob): Promise<ClientResult> {
+  const { ssl } = tlsOf(job);
   const connecting = createMysql2Connection({
     ...targetOf(job),
-    ...tlsOf(job),
+    ...(ssl === undefined ? {} : { ssl: { ...ssl, verifyIdentity: ssl.rejectUnauthorized } }),
     ...(job.compress ? { compress: true } : {}),
     charset: job.charset ?? 'utf8mb4',
     connectTimeout: loginDeadlineMs,
