@@ -45,7 +45,6 @@ const CURES: Readonly<Record<string, string>> = {
     'Give with --ssl-cert a certificate made for clients (extendedKeyUsage clientAuth).',
   server_requires_key_pair:
     'Give with --ssl-cert and --ssl-key a certificate of the CA in --client-ssl-ca of the proxy.',
-  server_chain_incomplete: 'Put the intermediate certificates behind the one in --client-ssl-cert.',
   server_accepts_old_tls:
     'Set --client-tls-profile intermediate in the proxy as soon as no old client connects to it.',
   server_accepts_plaintext: 'Set --client-ssl-mode REQUIRED in the proxy to refuse plaintext.',

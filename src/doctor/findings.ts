@@ -32,10 +32,6 @@ export const doctorTable = {
     cure: 'ALTER USER … REQUIRE SSL (or X509) makes the server refuse plaintext logins of the account.',
   },
   server_certificate_expires_soon: { severity: 'warning', cure: 'Renew the certificate of the server.' },
-  server_chain_incomplete: {
-    severity: 'info',
-    cure: 'Nothing to do while --server-ssl-ca holds the CA; else put intermediate certificates into ssl_cert of the server.',
-  },
   server_accepts_old_tls: {
     severity: 'info',
     cure: 'Set tls_version of the server to TLSv1.2,TLSv1.3 as soon as no old client connects to it directly.',
@@ -46,7 +42,7 @@ export const doctorTable = {
   },
   server_no_resumption: {
     severity: 'info',
-    cure: 'Nothing to do: each connection then costs a full handshake, as with all servers that use yaSSL.',
+    cure: 'Nothing to do: each connection then costs a full handshake.',
   },
   revocation_not_checked: {
     severity: 'info',

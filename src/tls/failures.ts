@@ -199,12 +199,10 @@ export function isTlsError(error: Error): boolean {
 export function tlsFailure(leg: Exclude<Leg, 'none'>, peer: string, error: Error): ProxyError {
   const code = errorCode(error) || error.message;
   const cause = { cause: error };
-  if (leg === 'client')
-    return new ProxyError(
-      'client_tls_failed',
-      `the TLS handshake failed: ${clientReason(code)} (${code})`,
-      cause,
-    );
+  if (leg === 'client') {
+    const [clientCode, reason] = clientReason(code);
+    return new ProxyError(clientCode, `the TLS handshake failed: ${reason} (${code})`, cause);
+  }
   if (ALERTS_ABOUT_OUR_CERTIFICATE.test(code)) {
     const [, keyPairCode, what] = KEY_PAIR_ALERTS.find(([alert]) => alert.test(code)) ?? [
       undefined,
@@ -224,14 +222,18 @@ export function tlsFailure(leg: Exclude<Leg, 'none'>, peer: string, error: Error
   return new ProxyError(serverCode, `the TLS handshake with ${peer} failed: ${reason} (${code})`, cause);
 }
 
-function clientReason(code: string): string {
+function clientReason(code: string): [code: ErrorCode, reason: string] {
   if (ALERTS_ABOUT_OUR_CERTIFICATE.test(code))
-    return 'the client does not accept the certificate of the proxy';
-  if (NO_COMMON_VERSION.test(code)) return 'no TLS version in common';
-  if (NO_COMMON_CIPHER.test(code)) return 'no cipher in common';
-  if (ANSWERED_IN_PLAINTEXT.test(code))
-    return 'the client went on with something else, or with a TLS version that is not allowed';
-  return 'the client and the proxy did not agree';
+    return ['client_refused_certificate', 'the client does not accept the certificate of the proxy'];
+  if (NO_COMMON_VERSION.test(code)) return ['client_tls_version_mismatch', 'no TLS version in common'];
+  if (NO_COMMON_CIPHER.test(code)) return ['client_tls_cipher_mismatch', 'no cipher in common'];
+  if (ANSWERED_IN_PLAINTEXT.test(code)) {
+    return [
+      'client_tls_failed',
+      'the client went on with something else, or with a TLS version that is not allowed',
+    ];
+  }
+  return ['client_tls_failed', 'the client and the proxy did not agree'];
 }
 
 function serverReason(code: string): [code: ErrorCode, reason: string] {

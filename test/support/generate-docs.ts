@@ -9,11 +9,15 @@ import type { OptionDefinition, OptionScope } from '../../src/config/option-defi
 import { camelCase, environmentName, routeKey } from '../../src/config/option-names.js';
 import { options } from '../../src/config/option-table.js';
 import { configJsonSchema } from '../../src/config/schema.js';
+import { doctorTable } from '../../src/doctor/findings.js';
+import { type ErrorDefinition, errorTable } from '../../src/errors.js';
+import { type WeaknessDefinition, weakTls } from '../../src/observe/weak-tls.js';
 
 /** Contents by path, relative to the root folder of the project. */
 export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/configuration.md', configurationPage()],
+    ['docs/errors.md', errorsPage()],
     ['config/proxy.schema.json', `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`],
   ]);
 }
@@ -147,6 +151,59 @@ const closing = `## Exit codes
 | 0 | stopped by a signal; the configuration is valid |
 | 1 | failed while starting or running: a port in use, or stopped by a second signal |
 | 2 | wrong usage or configuration |`;
+
+function errorsPage(): string {
+  const errors = Object.entries<ErrorDefinition>(errorTable).map(
+    ([code, { leg, errno, sqlState, logLevel, cure }]) =>
+      `| \`${code}\` | ${leg === 'none' ? 'proxy' : leg} | ${errno} (${sqlState}) | ${logLevel} | ${cell(cure)} |`,
+  );
+  const weaknesses = Object.entries<WeaknessDefinition>(weakTls).map(
+    ([reason, { what, cure }]) =>
+      `| \`${reason}\` | ${cell(what)} | ${cell(cure.client ?? 'can not occur')} | ${cell(cure.server)} |`,
+  );
+  const findings = Object.entries(doctorTable).map(
+    ([code, { severity, cure }]) => `| \`${code}\` | ${severity} | ${cell(cure)} |`,
+  );
+  return `${[
+    errorsIntroduction,
+    '',
+    '| Code | Leg | ERR packet | Log level | Cure |',
+    '| --- | --- | --- | --- | --- |',
+    ...errors,
+    '',
+    weaknessesIntroduction,
+    '',
+    '| Reason | What is weak | Cure on the client leg | Cure on the server leg |',
+    '| --- | --- | --- | --- |',
+    ...weaknesses,
+    '',
+    findingsIntroduction,
+    '',
+    '| Code | Severity | Cure |',
+    '| --- | --- | --- |',
+    ...findings,
+  ].join('\n')}\n`;
+}
+
+const errorsIntroduction = `# Errors and their cures
+
+<!-- Generated from src/errors.ts, src/observe/weak-tls.ts and src/doctor/findings.ts by "npm run docs". Edit those instead. -->
+
+Each way in which a connection can fail has a code that does not change: \`code\` in the log, the label \`reason\` in metrics, the
+code of the finding of \`mysql-tls-proxy doctor\`. The client gets an ERR packet with the number below, whose text names the leg,
+the cause and the cure; servers' own errors go through unchanged. MariaDB's client library shows numbers from 2000 to 2999 as
+1105 after the login, and as 2027 before it.
+
+The doctor calls errors of the client leg of a proxy \`client_leg_…\` in place of \`server_…\`, with the options of that leg.
+
+## Errors`;
+
+const weaknessesIntroduction = `## Weak TLS
+
+Connections that work, but with something weak: counted in \`mysql_tls_proxy_weak_tls_connections_total{route,leg,reason}\`, logged
+once for each route, leg and reason, and found by the doctor as \`weak_…\`.`;
+
+const findingsIntroduction = `## Findings of the doctor alone`;
 
 function main(check: boolean): void {
   for (const [path, contents] of generatedFiles()) {

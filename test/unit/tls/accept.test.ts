@@ -176,7 +176,7 @@ test('a client that has nothing in common with the proxy fails with the reason',
     const secured = tls.connect({ socket: far, servername: 'localhost', ca: ca.certificate, ...client });
     secured.on('error', () => {});
     const error = await rejection(acceptTls(near, clientLeg(identity, leg), neverAborted));
-    assert.equal(error.code, 'client_tls_failed', what);
+    assert.match(error.code, /^client_tls_(version|cipher)_mismatch$/, what);
     assert.match(error.message, expected, what);
     assert.equal(near.destroyed, true);
   }
@@ -191,7 +191,7 @@ test('a client that does not trust the proxy says so in an alert', async (t) => 
   const unknownCa = 48;
   far.write(Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, unknownCa]));
   const error = await rejection(upgrade);
-  assert.equal(error.code, 'client_tls_failed');
+  assert.equal(error.code, 'client_refused_certificate');
   assert.match(error.message, /the client does not accept the certificate of the proxy/);
 });
 
