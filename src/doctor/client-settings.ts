@@ -57,12 +57,22 @@ const first57 = {
   asksForTls: true,
   versions: MYSQL_57,
 } as const;
-const new8 = {
-  client: 'MySQL 5.7.11 and newer',
-  hasKeyPair: false,
-  asksForTls: true,
-  versions: MYSQL_8,
-} as const;
+/** The settings of --ssl-mode, which 5.7.11 brought and 8 and 9 kept. */
+function withSslMode(client: string, versions: readonly TlsVersion[]): readonly Behaviour[] {
+  const common = { client, versions, asksForTls: true, insistsOnTls: true, hasKeyPair: false } as const;
+  return [
+    { ...common, settings: '--ssl-mode=PREFERRED (the default)', insistsOnTls: false, verifies: 'nothing' },
+    { ...common, settings: '--ssl-mode=REQUIRED', verifies: 'nothing' },
+    { ...common, settings: '--ssl-mode=VERIFY_CA --ssl-ca', verifies: 'CA' },
+    { ...common, settings: '--ssl-mode=VERIFY_IDENTITY --ssl-ca', verifies: 'CA and name' },
+    {
+      ...common,
+      settings: '--ssl-mode=VERIFY_IDENTITY --ssl-ca --ssl-cert --ssl-key',
+      hasKeyPair: true,
+      verifies: 'CA and name',
+    },
+  ];
+}
 
 const BEHAVIOURS: readonly Behaviour[] = [
   { ...old, settings: '--ssl, or MASTER_SSL=1, alone', asksForTls: false, verifies: 'nothing' },
@@ -71,17 +81,8 @@ const BEHAVIOURS: readonly Behaviour[] = [
   { ...old, settings: '--ssl-ca --ssl-cert --ssl-key', asksForTls: true, hasKeyPair: true, verifies: 'CA' },
   { ...first57, settings: '--ssl', insistsOnTls: true, verifies: 'nothing' },
   { ...first57, settings: '--ssl-ca', insistsOnTls: false, verifies: 'CA' },
-  { ...new8, settings: '--ssl-mode=PREFERRED (the default)', insistsOnTls: false, verifies: 'nothing' },
-  { ...new8, settings: '--ssl-mode=REQUIRED', insistsOnTls: true, verifies: 'nothing' },
-  { ...new8, settings: '--ssl-mode=VERIFY_CA --ssl-ca', insistsOnTls: true, verifies: 'CA' },
-  { ...new8, settings: '--ssl-mode=VERIFY_IDENTITY --ssl-ca', insistsOnTls: true, verifies: 'CA and name' },
-  {
-    ...new8,
-    settings: '--ssl-mode=VERIFY_IDENTITY --ssl-ca --ssl-cert --ssl-key',
-    insistsOnTls: true,
-    hasKeyPair: true,
-    verifies: 'CA and name',
-  },
+  ...withSslMode('MySQL 5.7.11 to 5.7.44 (OpenSSL)', MYSQL_57),
+  ...withSslMode('MySQL 8.0.28 and newer', MYSQL_8),
 ];
 
 export function clientSettings(server: ServerAsSeen): readonly ClientSetting[] {

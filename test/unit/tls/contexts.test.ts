@@ -67,7 +67,8 @@ async function versionsThatWork(handshake: (version: TlsVersion) => Promise<stri
       working.push(await handshake(version));
     } catch (error) {
       assert.ok(
-        error instanceof ProxyError && /^(client|server)_tls_(version|cipher)_mismatch$/.test(error.code),
+        error instanceof ProxyError &&
+          /^(client_tls_failed|(client|server)_tls_(version|cipher)_mismatch)$/.test(error.code),
         `${version}: ${error}`,
       );
     }
