@@ -1,24 +1,14 @@
 /**
  * Examines a server as the proxy would meet it: each part by its own connections, with the proxy's own code, going on as
- * far as the server allows. Read from top to bottom: greeting, TLS as configured, the certificate, what else would work.
+ * far as the server allows: the greeting, TLS, the account, and what it all means for clients.
  */
-import type { CertificateFacts } from '../certs/certificate-facts.js';
-import {
-  type Address,
-  formatAddress,
-  type RouteConfig,
-  type ServerLegConfig,
-  type TlsProfile,
-} from '../config/model.js';
-import { tlsProfiles } from '../config/tls-profiles.js';
-import { type ErrorCode, errorTable, ProxyError } from '../errors.js';
-import { createServerLegTls, type ServerLegTls } from '../tls/contexts.js';
+import { type Address, formatAddress, type RouteConfig, type ServerLegConfig } from '../config/model.js';
+import { errorTable, ProxyError } from '../errors.js';
 import { CLIENT_SSL, has } from '../wire/capabilities.js';
-import { certificateFindings, chainFacts } from './certificate.js';
 import { type ClientSetting, clientSettings } from './client-settings.js';
-import { doctorFinding, type Finding, Findings, findingFromError, findingFromWeakness } from './findings.js';
+import { examineTls, type TlsExamination } from './examine-tls.js';
+import { doctorFinding, type Finding, Findings, findingFromError } from './findings.js';
 import { type Account, type Credentials, tryLogin } from './login.js';
-import { type AcceptedVersion, probeVersions } from './probe.js';
 import { type Visit, type VisitLimits, visit } from './visit.js';
 
 export interface ExaminationRequest {
@@ -33,15 +23,7 @@ export interface ExaminationRequest {
   readonly onProgress: (step: string) => void;
 }
 
-/** What a profile of the proxy would get: version and cipher, or why nothing. */
-export interface ProfileResult {
-  readonly profile: TlsProfile;
-  readonly version: string;
-  readonly cipher: string;
-  readonly failure: ErrorCode | undefined;
-}
-
-export interface Report {
+export interface Report extends TlsExamination {
   /** `HOST:PORT`. */
   readonly target: string;
   /** Undefined where no MySQL server greeted: nothing could be tested. */
@@ -49,28 +31,10 @@ export interface Report {
     | { readonly kind: 'MySQL' | 'MariaDB'; readonly version: string; readonly plugin: string }
     | undefined;
   readonly offersTls: boolean | undefined;
-  /** With the configuration that was given; undefined where there was no TLS. */
-  readonly asConfigured: { readonly version: string; readonly cipher: string } | undefined;
-  readonly profiles: readonly ProfileResult[];
-  readonly versions: readonly AcceptedVersion[] | undefined;
-  /** The leaf first. */
-  readonly certificates: readonly CertificateFacts[];
-  /** Undefined where none was given. */
-  readonly keyPairAccepted: boolean | undefined;
-  readonly resumes: boolean | undefined;
   readonly account: Account | undefined;
   readonly clientSettings: readonly ClientSetting[];
   readonly findings: readonly Finding[];
 }
-
-/** Codes of a TLS handshake that another profile may pass. */
-const PROFILE_CODES: readonly ErrorCode[] = [
-  'server_tls_version_mismatch',
-  'server_tls_cipher_mismatch',
-  'server_tls_no_secure_renegotiation',
-  'server_tls_dh_key_too_small',
-  'server_tls_failed',
-];
 
 export async function examine(request: ExaminationRequest): Promise<Report> {
   const { route, limits, onProgress } = request;
@@ -115,12 +79,7 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
       plugin: greeting.authPlugin,
     },
     offersTls,
-    asConfigured: tls?.asConfigured,
-    profiles: tls?.profiles ?? [],
-    versions: tls?.versions,
-    certificates: tls?.certificates ?? [],
-    keyPairAccepted: tls?.keyPairAccepted,
-    resumes: tls?.resumes,
+    ...(tls ?? NO_TLS),
     account,
     clientSettings: clientSettings(facts),
     findings: findings.sorted(),
@@ -135,17 +94,21 @@ function takesPlaintext({ greeting, refusedWith }: Visit): boolean | undefined {
   return refusedWith === ER_ACCESS_DENIED && !greeting.isMariaDb ? true : undefined;
 }
 
+const NO_TLS: TlsExamination = {
+  asConfigured: undefined,
+  profiles: [],
+  versions: undefined,
+  certificates: [],
+  keyPairAccepted: undefined,
+  resumes: undefined,
+};
+
 function nothingKnown(target: string): Omit<Report, 'findings'> {
   return {
     target,
     server: undefined,
     offersTls: undefined,
-    asConfigured: undefined,
-    profiles: [],
-    versions: undefined,
-    certificates: [],
-    keyPairAccepted: undefined,
-    resumes: undefined,
+    ...NO_TLS,
     account: undefined,
     clientSettings: [],
   };
@@ -157,141 +120,19 @@ function noTls(target: string, { sslMode }: ServerLegConfig): Finding {
   return findingFromError(error, demanded ? 'error' : 'warning');
 }
 
-type TlsResult = Pick<
-  Report,
-  'asConfigured' | 'profiles' | 'versions' | 'certificates' | 'keyPairAccepted' | 'resumes'
->;
-
 /** A server may go away, or block this host, in the middle of the examination. */
 async function tlsIfReachable(
   address: Address,
   request: ExaminationRequest,
   findings: Findings,
-): Promise<TlsResult | undefined> {
+): Promise<TlsExamination | undefined> {
   try {
-    return await examineTls(address, request, findings);
+    return await examineTls(address, request.route.server, request, findings);
   } catch (error) {
     if (!(error instanceof ProxyError)) throw error;
     findings.add(findingFromError(error));
     return undefined;
   }
-}
-
-async function examineTls(
-  address: Address,
-  { route, limits, allCiphers, onProgress }: ExaminationRequest,
-  findings: Findings,
-): Promise<TlsResult> {
-  const { server } = route;
-  const target = formatAddress(address);
-  const host = address.kind === 'tcp' ? address.host : 'localhost';
-  const go = (config: ServerLegConfig) => visit(address, tlsFor(config), limits);
-
-  onProgress('TLS as configured');
-  const configured = await go(server);
-  addFailure(configured, findings);
-  for (const weakness of configured.tls.weaknesses) findings.add(findingFromWeakness(weakness));
-
-  onProgress('the certificate');
-  const seen = await visitSomehow(configured, server, go);
-  if (seen !== configured) addFailure(seen, findings);
-  const keyPairAccepted = await examineKeyPair(configured, seen, server, go, findings);
-  if (seen.certificate !== undefined)
-    findings.add(...certificateFindings(seen.certificate, host, target, server));
-
-  onProgress('the TLS profiles of the proxy');
-  const profiles: ProfileResult[] = [];
-  for (const profile of ['modern', 'intermediate', 'legacy'] as const) {
-    const { tls, failure } = await go(withProfile({ ...server, sslMode: 'REQUIRED' }, profile));
-    const { version, cipher } = tls;
-    profiles.push({ profile, version, cipher, failure: version === 'none' ? failure?.code : undefined });
-  }
-  const working = profiles.find(({ version }) => version !== 'none')?.profile;
-
-  onProgress('resumption');
-  const resumes = working && (await resumesSessions(address, withProfile(server, working), limits));
-  if (resumes === false)
-    findings.add(doctorFinding('server_no_resumption', `${target} resumes no TLS session`));
-
-  const showProgress = (version: string, found: number) => onProgress(`${version}: ${found} ciphers`);
-  const versions = await probeVersions(address, { allCiphers, limits }, showProgress);
-  const old = versions.filter(
-    ({ version, accepted }) => accepted && version !== 'TLSv1.2' && version !== 'TLSv1.3',
-  );
-  if (old.length > 0) {
-    const names = old.map(({ version }) => version).join(' and ');
-    findings.add(doctorFinding('server_accepts_old_tls', `${target} accepts ${names}`));
-  }
-  return {
-    asConfigured:
-      configured.tls.version === 'none'
-        ? undefined
-        : { version: configured.tls.version, cipher: configured.tls.cipher },
-    profiles,
-    versions,
-    certificates: seen.certificate === undefined ? [] : chainFacts(seen.certificate),
-    keyPairAccepted,
-    resumes,
-  };
-}
-
-function addFailure({ failure }: Visit, findings: Findings): void {
-  if (failure !== undefined) findings.add(findingFromError(failure));
-}
-
-/** Where the configuration gets no further than the handshake, one that does: the certificate can be looked at all the same. */
-async function visitSomehow(
-  configured: Visit,
-  server: ServerLegConfig,
-  go: (config: ServerLegConfig) => Promise<Visit>,
-): Promise<Visit> {
-  if (configured.certificate !== undefined) return configured;
-  const code = configured.failure?.code;
-  if (code !== undefined && PROFILE_CODES.includes(code)) {
-    const legacy = await go(withProfile(server, 'legacy'));
-    if (legacy.certificate !== undefined) return legacy;
-  }
-  for (const profile of ['intermediate', 'legacy'] as const) {
-    const withoutKeyPair = await go(withProfile(serverOnly(server), profile));
-    if (withoutKeyPair.certificate !== undefined) return withoutKeyPair;
-  }
-  return configured;
-}
-
-/** yaSSL breaks the handshake off without a word for a client certificate that it does not like. */
-async function examineKeyPair(
-  configured: Visit,
-  seen: Visit,
-  server: ServerLegConfig,
-  go: (config: ServerLegConfig) => Promise<Visit>,
-  findings: Findings,
-): Promise<boolean | undefined> {
-  if (server.sslCert === undefined) return undefined;
-  const refused = [configured, seen].some(({ failure }) =>
-    /^server_refused_key_pair/.test(failure?.code ?? ''),
-  );
-  if (refused) return false;
-  if (configured.certificate !== undefined || configured.failure === undefined) return true;
-  const profile = PROFILE_CODES.includes(configured.failure.code) ? 'legacy' : server.tlsProfile;
-  const unverified = withProfile({ ...server, sslMode: 'REQUIRED' }, profile);
-  const withKeyPair = await go(unverified);
-  if (withKeyPair.failure === undefined) return true;
-  const without = await go(serverOnly(unverified));
-  if (without.failure !== undefined) return undefined;
-  const what = `the TLS handshake succeeds without the client certificate of the proxy, and fails with it: ${withKeyPair.failure.what}`;
-  findings.add(findingFromError(new ProxyError('server_refused_key_pair', what)));
-  return false;
-}
-
-async function resumesSessions(
-  address: Address,
-  server: ServerLegConfig,
-  limits: VisitLimits,
-): Promise<boolean | undefined> {
-  const tls = tlsFor(serverOnly({ ...server, sslMode: 'REQUIRED' }));
-  const first = await visit(address, tls, limits);
-  if (first.failure !== undefined) return undefined;
-  return (await visit(address, tls, limits)).tls.resumed;
 }
 
 async function examineAccount(
@@ -311,23 +152,4 @@ function advisoryFinding(requirement: Account['requirement']): readonly Finding[
     'with clients before MySQL 5.7.3 every --ssl option is advice: --ssl alone never asks for TLS, and the others go on ' +
     'in plaintext where there is none';
   return [doctorFinding('client_ssl_option_is_advisory', what)];
-}
-
-/** As the proxy makes it; a leg that is to stay in plaintext is looked at as if it were to be verified. */
-function tlsFor(server: ServerLegConfig): ServerLegTls {
-  const sslMode = server.sslMode === 'DISABLED' ? 'VERIFY_IDENTITY' : server.sslMode;
-  const tls = createServerLegTls({ ...server, sslMode });
-  if (tls === undefined) throw new Error('the server leg has no TLS settings');
-  return tls;
-}
-
-/** Only what the profile says: versions and ciphers that were given one by one do not count. */
-function withProfile(server: ServerLegConfig, tlsProfile: TlsProfile): ServerLegConfig {
-  const { sslCipher: _ciphers, tlsCiphersuites: _suites, ...others } = server;
-  return { ...others, tlsProfile, tlsVersion: tlsProfiles[tlsProfile].versions };
-}
-
-function serverOnly(server: ServerLegConfig): ServerLegConfig {
-  const { sslCert: _certificate, sslKey: _key, sslKeyPassphraseFile: _passphrase, ...others } = server;
-  return others;
 }

@@ -5,7 +5,7 @@
 import type { DetailedPeerCertificate } from 'node:tls';
 import type { Address } from '../config/model.js';
 import { errorTable, ProxyError, serverRefusal } from '../errors.js';
-import { type ConnectionRecord, PLAINTEXT, type TlsDescription } from '../observe/events.js';
+import { type ConnectionRecord, newConnectionRecord, type TlsDescription } from '../observe/events.js';
 import { decodeServerGreeting, decodeServerPacket } from '../proxy/decoding.js';
 import { type LastWord, leaveServer } from '../proxy/leave-server.js';
 import type { ServerLeg } from '../proxy/legs.js';
@@ -63,7 +63,8 @@ export async function visit(
   );
   let failure: ProxyError | undefined;
   let refusedWith: number | undefined;
-  const record = emptyRecord(server.name);
+  const record = newConnectionRecord({ id: 0, route: 'doctor', clientAddress: '' });
+  record.serverAddress = server.name;
   let certificate: DetailedPeerCertificate | undefined;
   let greeting: Greeting;
   try {
@@ -125,25 +126,4 @@ function verdictOnKeyPair(lastWord: LastWord): ProxyError | undefined {
   if (lastWord?.errno !== errorTable.client_certificate_rejected.errno) return undefined;
   const isMissing = lastWord.message.includes(clientCertificateFailure(undefined).what);
   return new ProxyError(isMissing ? 'server_requires_key_pair' : 'server_refused_key_pair', lastWord.message);
-}
-
-function emptyRecord(serverAddress: string): ConnectionRecord {
-  return {
-    id: 0,
-    route: 'doctor',
-    clientAddress: '',
-    openedAt: Date.now(),
-    serverAddress,
-    serverVersion: '',
-    serverThreadId: 0,
-    user: '',
-    serverUser: '',
-    clientPlugin: '',
-    serverPlugin: '',
-    authentication: 'relayed',
-    clientTls: PLAINTEXT,
-    serverTls: PLAINTEXT,
-    bytesFromClient: 0,
-    bytesFromServer: 0,
-  };
 }

@@ -74,6 +74,28 @@ export interface ConnectionRecord {
   bytesFromServer: number;
 }
 
+/** Of a connection of which nothing more is known yet, opened now. */
+export function newConnectionRecord(
+  known: Pick<ConnectionRecord, 'id' | 'route' | 'clientAddress'>,
+): ConnectionRecord {
+  return {
+    ...known,
+    openedAt: Date.now(),
+    serverAddress: '',
+    serverVersion: '',
+    serverThreadId: 0,
+    user: '',
+    serverUser: '',
+    clientPlugin: '',
+    serverPlugin: '',
+    authentication: 'relayed',
+    clientTls: PLAINTEXT,
+    serverTls: PLAINTEXT,
+    bytesFromClient: 0,
+    bytesFromServer: 0,
+  };
+}
+
 /** Why a connection ended: it came to its natural end, or the code of an error. */
 export type CloseReason = 'client_closed' | 'server_closed' | 'login_refused' | ProxyError['code'];
 

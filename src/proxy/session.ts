@@ -6,9 +6,9 @@ import { ProxyError, toProxyError } from '../errors.js';
 import {
   type CloseReason,
   type ConnectionRecord,
+  newConnectionRecord,
   type Observer,
   PASSED_THROUGH,
-  PLAINTEXT,
 } from '../observe/events.js';
 import { CommandTracker } from '../wire/command-tracker.js';
 import { encodeErr } from '../wire/replies.js';
@@ -64,26 +64,14 @@ export class Session {
     tuneSocket(socket);
     const passthrough = options.route.config.client.sslMode === 'PASSTHROUGH';
     const remoteAddress = options.isUnix ? '' : (socket.remoteAddress ?? '');
-    this.#record = {
+    this.#record = newConnectionRecord({
       id: options.id,
       route: options.route.config.name,
       clientAddress: options.isUnix
         ? 'unix'
         : formatAddress({ kind: 'tcp', host: remoteAddress, port: socket.remotePort ?? 0 }),
-      openedAt: Date.now(),
-      serverAddress: '',
-      serverVersion: '',
-      serverThreadId: 0,
-      user: '',
-      serverUser: '',
-      clientPlugin: '',
-      serverPlugin: '',
-      authentication: 'relayed',
-      clientTls: passthrough ? PASSED_THROUGH : PLAINTEXT,
-      serverTls: passthrough ? PASSED_THROUGH : PLAINTEXT,
-      bytesFromClient: 0,
-      bytesFromServer: 0,
-    };
+    });
+    if (passthrough) Object.assign(this.#record, { clientTls: PASSED_THROUGH, serverTls: PASSED_THROUGH });
     this.#client = {
       port: this.#clientPort(socket),
       isUnix: options.isUnix,

@@ -1,28 +1,15 @@
-import { type ConnectionRecord, PLAINTEXT, type TlsDescription } from '../../../src/observe/events.js';
+import {
+  type ConnectionRecord,
+  newConnectionRecord,
+  type TlsDescription,
+} from '../../../src/observe/events.js';
 
 let lastId = 0;
 
 export function connectionRecord(fields: Partial<ConnectionRecord> = {}): ConnectionRecord {
   lastId += 1;
-  return {
-    id: lastId,
-    route: 'default',
-    clientAddress: '203.0.113.7:51234',
-    openedAt: Date.now(),
-    serverAddress: '',
-    serverVersion: '',
-    serverThreadId: 0,
-    user: '',
-    serverUser: '',
-    clientPlugin: '',
-    serverPlugin: '',
-    authentication: 'relayed',
-    clientTls: PLAINTEXT,
-    serverTls: PLAINTEXT,
-    bytesFromClient: 0,
-    bytesFromServer: 0,
-    ...fields,
-  };
+  const known = { id: lastId, route: 'default', clientAddress: '203.0.113.7:51234' };
+  return { ...newConnectionRecord(known), ...fields };
 }
 
 export const tls13: TlsDescription = {
