@@ -43,7 +43,7 @@ Proxy, with the key pair to the server and TLS for its clients
   ${proxyCommand(file, hosts)}
 
   The server must have one of the names in its certificate: ${hosts.map(({ value }) => value).join(', ')}.
-  Clients of MySQL 5.5 and 5.6 speak nothing newer than TLS 1.0: add --client-tls-version TLSv1,TLSv1.1,TLSv1.2,TLSv1.3.
+  Clients of MySQL 5.5 and 5.6 speak nothing newer than TLS 1.0: add --client-tls-profile legacy.
   Those that verify the name of what they connect to look at one name only, and so must connect to ${commonNameFor(hosts)}.
 
 Keep ca-key.pem where only you can read it: whoever has it can make certificates that all of these accept.

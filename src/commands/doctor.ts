@@ -69,6 +69,7 @@ async function doctor(values: CommandValues): Promise<Outcome> {
     if (route === undefined) throw new Error('there is no route');
     const progress = progressOn(process.stderr, json);
     report = await examine({
+      leg: isProxy ? 'client' : 'server',
       route,
       limits: config,
       allCiphers: values['skip-ciphers'] !== true,

@@ -12,6 +12,8 @@ import { type Account, type Credentials, tryLogin } from './login.js';
 import { type Visit, type VisitLimits, visit } from './visit.js';
 
 export interface ExaminationRequest {
+  /** Of the proxy: `client` where what is looked at is a proxy, and this side of it its client. */
+  readonly leg: 'client' | 'server';
   /** With one server. */
   readonly route: RouteConfig;
   readonly limits: VisitLimits;
@@ -26,6 +28,8 @@ export interface ExaminationRequest {
 export interface Report extends TlsExamination {
   /** `HOST:PORT`. */
   readonly target: string;
+  /** Of a proxy: `client` where a proxy was looked at. */
+  readonly leg: 'client' | 'server';
   /** Undefined where no MySQL server greeted: nothing could be tested. */
   readonly server:
     | { readonly kind: 'MySQL' | 'MariaDB'; readonly version: string; readonly plugin: string }
@@ -37,7 +41,7 @@ export interface Report extends TlsExamination {
 }
 
 export async function examine(request: ExaminationRequest): Promise<Report> {
-  const { route, limits, onProgress } = request;
+  const { leg, route, limits, onProgress } = request;
   const [address] = route.servers;
   if (address === undefined) throw new Error('the route has no server');
   const target = formatAddress(address);
@@ -50,11 +54,11 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
   } catch (error) {
     if (!(error instanceof ProxyError)) throw error;
     findings.add(findingFromError(error));
-    return { ...nothingKnown(target), findings: findings.sorted() };
+    return { ...nothingKnown(target, leg), findings: findings.sorted() };
   }
   const { greeting } = first;
   const offersTls = has(greeting.capabilities, CLIENT_SSL);
-  const acceptsPlaintext = takesPlaintext(first);
+  const acceptsPlaintext = takesPlaintext(first, leg);
   if (acceptsPlaintext) {
     findings.add(
       doctorFinding('server_accepts_plaintext', `${target} accepts logins in plaintext from here`),
@@ -66,12 +70,14 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
   const facts = {
     offersTls,
     versions: tls?.versions?.filter(({ accepted }) => accepted).map(({ version }) => version),
-    requirement: account?.requirement,
-    acceptsPlaintext: account?.serverAcceptsPlaintext ?? acceptsPlaintext,
+    // What the account demands is met by the proxy, on its other leg.
+    requirement: leg === 'client' ? undefined : account?.requirement,
+    acceptsPlaintext: leg === 'client' ? acceptsPlaintext : account?.serverAcceptsPlaintext,
   };
   findings.add(...advisoryFinding(facts.requirement));
   return {
     target,
+    leg,
     server: {
       kind: greeting.isMariaDb ? 'MariaDB' : 'MySQL',
       // MariaDB puts a version in front for old replicas.
@@ -88,10 +94,10 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
 
 const ER_ACCESS_DENIED = 1045;
 
-/** MySQL checks require_secure_transport before the password; MariaDB denies both in the same words. */
-function takesPlaintext({ greeting, refusedWith }: Visit): boolean | undefined {
-  if (refusedWith === errorTable.server_requires_tls.errno) return false;
-  return refusedWith === ER_ACCESS_DENIED && !greeting.isMariaDb ? true : undefined;
+/** Servers look at require_secure_transport only after the password, a proxy refuses before it has bothered the server. */
+function takesPlaintext({ refusedWith }: Visit, leg: 'client' | 'server'): boolean | undefined {
+  if (refusedWith === errorTable.client_tls_required.errno) return false;
+  return leg === 'client' && refusedWith === ER_ACCESS_DENIED ? true : undefined;
 }
 
 const NO_TLS: TlsExamination = {
@@ -103,9 +109,10 @@ const NO_TLS: TlsExamination = {
   resumes: undefined,
 };
 
-function nothingKnown(target: string): Omit<Report, 'findings'> {
+function nothingKnown(target: string, leg: 'client' | 'server'): Omit<Report, 'findings'> {
   return {
     target,
+    leg,
     server: undefined,
     offersTls: undefined,
     ...NO_TLS,
@@ -136,13 +143,14 @@ async function tlsIfReachable(
 }
 
 async function examineAccount(
-  { route, limits, credentials, onProgress }: ExaminationRequest,
+  { leg, route, limits, credentials, onProgress }: ExaminationRequest,
   findings: Findings,
 ): Promise<Account | undefined> {
   if (credentials === undefined) return undefined;
   onProgress(`login as ${credentials.user}`);
   const { account, findings: found } = await tryLogin(route, credentials, limits);
-  findings.add(...found);
+  // Behind a proxy the settings of the server and its account say nothing about the leg that was looked at.
+  findings.add(...found.filter(({ severity }) => leg === 'server' || severity === 'error'));
   return account;
 }
 

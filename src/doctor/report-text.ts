@@ -26,6 +26,7 @@ function row(label: string, value: string): string {
 
 function factLines({
   target,
+  leg,
   server,
   offersTls,
   asConfigured,
@@ -34,9 +35,10 @@ function factLines({
   resumes,
   account,
 }: Report): string[] {
-  if (server === undefined) return [row('Server', target)];
+  const label = leg === 'client' ? 'Proxy' : 'Server';
+  if (server === undefined) return [row(label, target)];
   const lines = [
-    row('Server', `${target}, ${server.kind} ${server.version}`),
+    row(label, `${target}, ${leg === 'client' ? 'in front of ' : ''}${server.kind} ${server.version}`),
     row('Greets with', server.plugin === '' ? 'no plugin' : server.plugin),
     row('Offers TLS', offersTls ? 'yes' : 'no'),
   ];
