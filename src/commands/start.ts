@@ -1,6 +1,6 @@
 /** Runs the proxy until a signal ends it: the place where its parts are put together. */
 import { commandLineOptions } from '../config/command-line-options.js';
-import { ConfigError, formatProblem } from '../config/config-error.js';
+import { ConfigError, type ConfigProblem, formatProblem } from '../config/config-error.js';
 import { type ConfigSources, type LoadedConfig, loadConfig } from '../config/load.js';
 import type { ProxyConfig } from '../config/model.js';
 import { options } from '../config/option-table.js';
@@ -109,7 +109,7 @@ async function run(
   { request, log, signals }: RunContext,
 ): Promise<Outcome> {
   const { logger } = log;
-  for (const warning of warnings) logger.warn({ option: warning.option }, formatProblem(warning));
+  logWarnings(warnings, logger);
   let service: Service;
   try {
     service = await startService(config, [logObserver(logger)]);
@@ -128,6 +128,13 @@ async function run(
   }
   logger.info('stopped');
   return { exitCode: 0 };
+}
+
+function logWarnings(warnings: readonly ConfigProblem[], logger: Logger): void {
+  for (const warning of warnings) {
+    const { option, fault } = warning;
+    logger.warn({ option, ...(fault === undefined ? {} : { code: fault.code }) }, formatProblem(warning));
+  }
 }
 
 function failedToStart({ logLevel }: ProxyConfig, logger: Logger, message: string): Outcome {
@@ -166,11 +173,16 @@ function createReload(
       await service.reload(config);
       current = config;
       logger.level = config.logLevel;
-      for (const warning of warnings) logger.warn({ option: warning.option }, formatProblem(warning));
+      logWarnings(warnings, logger);
       logger.info('configuration reloaded');
     } catch (error) {
-      const problems = error instanceof ConfigError ? error.problems.map(formatProblem) : [messageOf(error)];
-      logger.error({ problems }, 'reload failed, the old configuration stays in use');
+      const found = error instanceof ConfigError ? error.problems : [];
+      const problems = found.length > 0 ? found.map(formatProblem) : [messageOf(error)];
+      const codes = found.flatMap(({ fault }) => fault?.code ?? []);
+      logger.error(
+        { problems, ...(codes.length > 0 ? { codes } : {}) },
+        'reload failed, the old configuration stays in use',
+      );
     }
   };
 }

@@ -21,22 +21,26 @@ export interface ConfigProblem {
   readonly fault?: FileFault;
 }
 
-/** What can be wrong with a file of certificates, keys or revocations: stable names for programs. */
-export type FileFaultCode =
-  | 'file_missing'
-  | 'file_unreadable'
-  | 'certificate_unusable'
-  | 'certificate_expired'
-  | 'certificate_not_yet_valid'
-  | 'certificate_usage'
-  | 'certificate_not_for_yassl'
-  | 'certificate_kind_twice'
-  | 'key_unusable'
-  | 'key_encrypted'
-  | 'key_passphrase_wrong'
-  | 'key_mismatch'
-  | 'key_readable_by_others'
-  | 'crl_unusable';
+/** What can be wrong with a file of certificates, keys or revocations: stable codes, and what they say. */
+export const fileFaults = {
+  file_missing: 'the file does not exist',
+  file_unreadable: 'the file is none, or the user that runs the proxy may not read it',
+  certificate_unusable: 'the file holds no certificate, or one that OpenSSL can not read',
+  certificate_expired: 'the certificate that is to be shown has expired',
+  certificate_not_yet_valid: 'the certificate that is to be shown is not valid yet',
+  certificate_usage: 'the certificate is not made for this leg: extendedKeyUsage has other uses only',
+  certificate_not_for_yassl:
+    'clients of MySQL 5.5 and 5.6 can not use the certificate, though the legacy profile is for them',
+  certificate_kind_twice: 'two certificates of the client leg have the same kind of key',
+  key_unusable: 'the file holds no private key of the kind that is needed',
+  key_encrypted: 'the private key is encrypted, and no passphrase is given',
+  key_passphrase_wrong: 'the passphrase does not open the private key',
+  key_mismatch: 'private key and certificate do not belong together',
+  key_readable_by_others: 'other users of the machine can read the private key',
+  crl_unusable: 'the file holds no revocation list',
+} as const;
+
+export type FileFaultCode = keyof typeof fileFaults;
 
 export interface FileFault {
   readonly code: FileFaultCode;

@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { commandLineOptions } from '../../src/config/command-line-options.js';
+import { fileFaults } from '../../src/config/config-error.js';
 import type { OptionDefinition, OptionScope } from '../../src/config/option-definition.js';
 import { camelCase, environmentName, routeKey } from '../../src/config/option-names.js';
 import { options } from '../../src/config/option-table.js';
@@ -161,6 +162,7 @@ function errorsPage(): string {
     ([reason, { what, cure }]) =>
       `| \`${reason}\` | ${cell(what)} | ${cell(cure.client ?? 'can not occur')} | ${cell(cure.server)} |`,
   );
+  const faults = Object.entries(fileFaults).map(([code, what]) => `| \`${code}\` | ${cell(what)} |`);
   const findings = Object.entries(doctorTable).map(
     ([code, { severity, cure }]) => `| \`${code}\` | ${severity} | ${cell(cure)} |`,
   );
@@ -177,6 +179,12 @@ function errorsPage(): string {
     '| --- | --- | --- | --- |',
     ...weaknesses,
     '',
+    faultsIntroduction,
+    '',
+    '| Code | What is wrong |',
+    '| --- | --- |',
+    ...faults,
+    '',
     findingsIntroduction,
     '',
     '| Code | Severity | Cure |',
@@ -187,7 +195,7 @@ function errorsPage(): string {
 
 const errorsIntroduction = `# Errors and their cures
 
-<!-- Generated from src/errors.ts, src/observe/weak-tls.ts and src/doctor/findings.ts by "npm run docs". Edit those instead. -->
+<!-- Generated from src/errors.ts, src/observe/weak-tls.ts, src/config/config-error.ts and src/doctor/findings.ts by "npm run docs". Edit those instead. -->
 
 Each way in which a connection can fail has a code that does not change: \`code\` in the log, the label \`reason\` in metrics, the
 code of the finding of \`mysql-tls-proxy doctor\`. The client gets an ERR packet with the number below, whose text names the leg,
@@ -202,6 +210,11 @@ const weaknessesIntroduction = `## Weak TLS
 
 Connections that work, but with something weak: counted in \`mysql_tls_proxy_weak_tls_connections_total{route,leg,reason}\`, logged
 once for each route, leg and reason, and found by the doctor as \`weak_…\`.`;
+
+const faultsIntroduction = `## Files
+
+What is wrong with a file of certificates, keys or revocations. The proxy says it with the option, the path and the cure, at start, with
+\`--check-config\` and on SIGHUP, where the log has the codes; the doctor has them as findings.`;
 
 const findingsIntroduction = `## Findings of the doctor alone`;
 
