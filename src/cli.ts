@@ -119,6 +119,11 @@ function withSuggestion(message: string, words: readonly string[]): string {
     .join('; ');
 }
 
+/** A reader that has seen enough, as `| head` has, is no failure. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') process.exitCode = 1;
+});
+
 try {
   const { exitCode, force = false } = await main(hideBin(process.argv));
   process.exitCode = exitCode;

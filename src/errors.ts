@@ -391,7 +391,15 @@ export const errorTable = {
     errno: 2026,
     sqlState: 'HY000',
     logLevel: 'error',
-    cure: 'Give the CA that signed the certificate of the server (its ssl_ca) with --server-ssl-ca, in place of the one there.',
+    cure: 'Give the CA that signed the certificate of the server (its ssl_ca) with --server-ssl-ca, and any intermediate CA that the server does not send.',
+  },
+  server_certificate_chain_incomplete: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2026,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Add the root CA to --server-ssl-ca: it must hold the whole chain from the certificate of the server on.',
   },
   server_certificate_self_signed: {
     blame: 'server',

@@ -31,7 +31,11 @@ export const doctorCommand: Command = {
     'ssl-cert': flag('FILE', 'With --proxy: certificate to show to it, PEM', 'Doctor'),
     'ssl-key': flag('FILE', 'With --proxy: private key of ssl-cert, PEM', 'Doctor'),
     'ssl-crl': flag('FILE', 'With --proxy: revocation list of that CA, PEM', 'Doctor'),
-    user: flag('NAME', 'Log in as this user, too, to see what its account demands', 'Doctor'),
+    user: flag(
+      'NAME',
+      'Log in as this user, too, to see what its account demands; without --password-file with an empty password',
+      'Doctor',
+    ),
     'password-file': flag('FILE', 'File that holds the password of --user', 'Doctor'),
     'skip-ciphers': flag(
       '',
@@ -51,7 +55,8 @@ export const doctorCommand: Command = {
   ],
   epilogue:
     'Exit codes: 0 no problem found, 1 problems found, 2 could not test (no MySQL server greeted, or wrong usage). ' +
-    'Failed handshakes count against max_connect_errors of the server (100 by default); a successful login forgets them.',
+    'A run costs two to nine failed handshakes, which count against max_connect_errors of the server (100 by default); a ' +
+    'successful login makes it forget them.',
   run: doctor,
 };
 
@@ -80,13 +85,21 @@ async function doctor(values: CommandValues): Promise<Outcome> {
     progress.end();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    const message = isProxy ? error.message.replaceAll('server-ssl-', 'ssl-') : error.message;
+    process.stderr.write(`${message}\n`);
     return { exitCode: 2 };
   }
   if (isProxy) report = clientLegReport(report);
   const exitCode = exitCodeOf(report);
-  process.stdout.write(json ? `${JSON.stringify({ exitCode, ...report })}\n` : reportText(report));
+  process.stdout.write(
+    json ? `${JSON.stringify({ exitCode, ...report }, nullForUndefined)}\n` : reportText(report),
+  );
   return { exitCode };
+}
+
+/** Programs find every key, whatever could be found out. */
+function nullForUndefined(_key: string, value: unknown): unknown {
+  return value === undefined ? null : value;
 }
 
 function exitCodeOf({ server, findings }: Report): 0 | 1 | 2 {
@@ -101,7 +114,7 @@ function flagsFor(values: CommandValues): Record<string, unknown> {
   if ((server === undefined) === (proxy === undefined)) {
     throw new UsageError('say what to look at: either --server HOST[:PORT] or --proxy HOST:PORT');
   }
-  const fixed = { listen: '127.0.0.1:0', 'admin-listen': 'off' };
+  const fixed = { listen: '127.0.0.1:0', 'admin-listen': 'off', 'allow-socket-server': true };
   const limits = givenFlags(
     values,
     limitOptions.map(({ name }) => name),

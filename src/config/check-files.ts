@@ -1,9 +1,11 @@
 /** What the files of a route must hold: readable, certificates where certificates belong, keys that fit them. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { type CertificateFacts, certificateFacts } from '../certs/certificate-facts.js';
 import type { RouteCheck } from './check-route.js';
-import { readCertificates, readKey, readPassphrase, readText } from './pem-files.js';
+import { opensslReason, readCertificates, readKey, readPassphrase, readText } from './pem-files.js';
+import { needsLegacyTls } from './tls-profiles.js';
 
 export function checkFiles(check: RouteCheck): void {
   const { client, server } = check.route;
@@ -34,7 +36,7 @@ function checkClientPairs(check: RouteCheck): void {
     const key = readKey(check, 'client-ssl-key', path);
     return key === undefined ? [] : [{ path, key }];
   });
-  for (const file of certificates) checkOwnCertificate(check, 'client-ssl-cert', file.facts, 'serverAuth');
+  for (const file of certificates) checkOwnCertificate(check, 'client', file, 'serverAuth');
   // A file that can't be read has been reported; what it would have belonged to is not the problem.
   if (certificates.length !== sslCert.length || keys.length !== sslKey.length) return;
   checkBelongTogether(check, certificates, keys);
@@ -109,7 +111,7 @@ function checkServerPair(check: RouteCheck): void {
   const passphrase = readPassphrase(check, sslKeyPassphraseFile);
   const key = readKey(check, 'server-ssl-key', sslKey, passphrase);
   if (file === undefined) return;
-  checkOwnCertificate(check, 'server-ssl-cert', file.facts, 'clientAuth');
+  checkOwnCertificate(check, 'server', file, 'clientAuth');
   if (key !== undefined && !file.certificate.checkPrivateKey(key)) {
     check.problem('server-ssl-key', {
       code: 'key_mismatch',
@@ -127,11 +129,21 @@ function leafIn(check: RouteCheck, option: string, path: string | undefined): Ce
 
 /** What the peer will look at. Warnings only: some peers do not look, and certificates may be renewed while it runs. */
 function checkOwnCertificate(
-  { warn }: RouteCheck,
-  option: string,
-  { validFrom, validTo, extendedKeyUsage }: CertificateFacts,
+  { warn, problem, route }: RouteCheck,
+  leg: 'client' | 'server',
+  { path, facts }: CertificateFile,
   usage: 'serverAuth' | 'clientAuth',
 ): void {
+  const { validFrom, validTo, extendedKeyUsage } = facts;
+  const option = `${leg}-ssl-cert`;
+  const refusal = whyTooWeak(path, needsLegacyTls(route[leg]));
+  if (refusal !== undefined) {
+    problem(option, {
+      code: 'certificate_unusable',
+      cause: `OpenSSL does not use the certificate in "${path}" (${refusal})`,
+      cure: `replace it by one with a key of 2048 bit or more, signed with SHA-256, or set --${leg}-tls-profile legacy`,
+    });
+  }
   if (validTo.getTime() < Date.now()) {
     warn(option, {
       code: 'certificate_expired',
@@ -153,6 +165,17 @@ function checkOwnCertificate(
       cause: `the certificate is not for ${usage} (extendedKeyUsage ${extendedKeyUsage.join(', ')}), so ${peer}`,
       cure: `give one made for ${usage === 'clientAuth' ? 'TLS clients' : 'TLS servers'}`,
     });
+  }
+}
+
+/** At its default security level OpenSSL shows no certificate that is signed with SHA-1 or has a short key. */
+function whyTooWeak(path: string, isLegacy: boolean): string | undefined {
+  const cert = readFileSync(path);
+  try {
+    createSecureContext({ cert, ...(isLegacy ? { ciphers: 'DEFAULT@SECLEVEL=0' } : {}) });
+    return undefined;
+  } catch (error) {
+    return opensslReason(error);
   }
 }
 

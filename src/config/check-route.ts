@@ -3,6 +3,7 @@ import { createSecureContext } from 'node:tls';
 import type { FileFault } from './config-error.js';
 import { type Address, formatAddress, type RouteConfig } from './model.js';
 import { isLoopbackAddress, isLoopbackNetwork, isPublicNetwork } from './networks.js';
+import { needsLegacyTls } from './tls-profiles.js';
 
 /** A route and the ways to say something about it. */
 export interface RouteCheck {
@@ -201,13 +202,15 @@ function checkServerLeg({ route, given, warn }: RouteCheck): void {
 /** Named at each start: whoever reads the log should know that weak TLS is possible here. */
 function checkProfiles({ route, warn }: RouteCheck): void {
   for (const leg of legs) {
-    const { tlsProfile, tlsVersion } = route[leg];
-    if (tlsProfile !== 'legacy') continue;
+    const { tlsProfile, tlsVersion, sslMode } = route[leg];
+    if (sslMode === 'DISABLED' || route.client.sslMode === 'PASSTHROUGH' || !needsLegacyTls(route[leg]))
+      continue;
+    const isProfile = tlsProfile === 'legacy';
     warn(
-      `${leg}-tls-profile`,
-      `legacy lets the ${leg} leg go down to ${tlsVersion[0]}, CBC and RSA key exchange, where the ` +
-        `${leg === 'client' ? 'client' : 'server'} can do no better; each weak connection is counted in ` +
-        'mysql_tls_proxy_weak_tls_connections_total. Use intermediate as soon as nothing old is left',
+      isProfile ? `${leg}-tls-profile` : `${leg}-tls-version`,
+      `${isProfile ? 'legacy' : tlsVersion.join()} lets the ${leg} leg go down to ${tlsVersion[0]}, CBC and RSA key ` +
+        `exchange, where the ${leg === 'client' ? 'client' : 'server'} can do no better; each weak connection is counted ` +
+        'in mysql_tls_proxy_weak_tls_connections_total. Use intermediate as soon as nothing old is left',
     );
   }
 }

@@ -76,7 +76,7 @@ export function readCertificates(
       certificates.push(new X509Certificate(block));
     } catch (error) {
       return unusable(
-        `certificate ${index + 1} in "${path}" is unusable: ${reason(error)}`,
+        `certificate ${index + 1} in "${path}" is unusable: ${opensslReason(error)}`,
         'get the file anew',
       );
     }
@@ -137,7 +137,7 @@ export function readKey(
     return createPrivateKey(passphrase === undefined ? text : { key: text, passphrase });
   } catch (error) {
     if (!encrypted)
-      return problem('key_unusable', `is not a usable private key: ${reason(error)}`, 'get it anew');
+      return problem('key_unusable', `is not a usable private key: ${opensslReason(error)}`, 'get it anew');
     return problem(
       'key_passphrase_wrong',
       "can't be decrypted with the passphrase in --server-ssl-key-passphrase-file",
@@ -154,7 +154,7 @@ function whatInstead(text: string): [cause: string, cure: string] {
 }
 
 /** OpenSSL's words without its numbers; they never quote the file. */
-function reason(error: unknown): string {
+export function opensslReason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replace(/^error:[0-9A-F]+:/, '');
 }

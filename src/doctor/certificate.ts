@@ -84,6 +84,8 @@ function validityFindings(
 ): Finding[] {
   const now = Date.now();
   const of = `the certificate of ${server}`;
+  // OpenSSL refuses dates that can't be read, and says so.
+  if (Number.isNaN(validFrom.getTime()) || Number.isNaN(validTo.getTime())) return [];
   if (validTo.getTime() < now) {
     const what = `${of} expired on ${validTo.toISOString()}`;
     return [findingFromError(new ProxyError('server_certificate_expired', what), severity)];

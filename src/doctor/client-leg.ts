@@ -1,4 +1,5 @@
 /** The report about the client leg of a proxy: the same findings, with the options of that leg in their cures. */
+import { fileFaults } from '../config/config-error.js';
 import type { Report } from './examine.js';
 import { type Finding, finding } from './findings.js';
 
@@ -50,8 +51,19 @@ const CURES: Readonly<Record<string, string>> = {
   server_accepts_plaintext: 'Set --client-ssl-mode REQUIRED in the proxy to refuse plaintext.',
   server_no_resumption: 'Nothing to do: each connection then costs a full handshake.',
   revocation_not_checked: 'Give the list of the CA with --ssl-crl if it revokes certificates.',
+  server_certificate_chain_incomplete:
+    'Add the root CA to --ssl-ca: it must hold the whole chain of --client-ssl-cert.',
+  server_refused_key_pair_expired: 'Renew the certificate in --ssl-cert, and check the clock of the proxy.',
+  server_refused_key_pair_revoked: 'Replace the certificate in --ssl-cert.',
+  server_refused_tls: 'Look at the log of the proxy: it has the cause and the cure.',
+  server_requires_tls: 'Set --server-ssl-mode of the proxy to VERIFY_IDENTITY: its server demands TLS.',
   account_requires_x509:
     'Give the proxy a key pair toward its server: --server-ssl-cert and --server-ssl-key there.',
+  account_requirement_not_met: 'Compare SHOW CREATE USER of the account with --server-ssl-cert of the proxy.',
+  login_denied:
+    'Check user and password; if they are right, the account demands more (SHOW CREATE USER shows REQUIRE): give the proxy ' +
+    '--server-ssl-cert and --server-ssl-key.',
+  weak_unverified: 'Give the CA that signed --client-ssl-cert of the proxy with --ssl-ca.',
 };
 
 export function clientLegReport(report: Report): Report {
@@ -59,6 +71,9 @@ export function clientLegReport(report: Report): Report {
 }
 
 function forClientLeg(one: Finding): Finding {
+  // The files of the doctor itself, by the names that its options have here.
+  if (one.code in fileFaults)
+    return JSON.parse(JSON.stringify(one).replaceAll('server-ssl-', 'ssl-')) as Finding;
   const cure = CURES[one.code] ?? one.cure.replaceAll('--server-', '--client-');
   const code = one.code.startsWith('server_')
     ? (`client_leg_${one.code.slice('server_'.length)}` as const)

@@ -6,9 +6,18 @@ import type { CertificateFacts } from '../certs/certificate-facts.js';
 import { type Address, formatAddress, type ServerLegConfig, type TlsProfile } from '../config/model.js';
 import { tlsProfiles } from '../config/tls-profiles.js';
 import { type ErrorCode, ProxyError } from '../errors.js';
+import { PLAINTEXT } from '../observe/events.js';
 import { createServerLegTls, type ServerLegTls } from '../tls/contexts.js';
 import { certificateFindings, chainFacts } from './certificate.js';
-import { doctorFinding, type Findings, findingFromError, findingFromWeakness } from './findings.js';
+import {
+  doctorFinding,
+  type Finding,
+  type Findings,
+  finding,
+  findingFromError,
+  findingFromWeakness,
+  type Severity,
+} from './findings.js';
 import { type AcceptedVersion, type ProbeDepth, probeVersions } from './probe.js';
 import { type Visit, type VisitLimits, visit } from './visit.js';
 
@@ -33,6 +42,9 @@ export interface TlsExamination {
   readonly resumes: boolean | undefined;
 }
 
+/** By which a server ends the connection without saying why. */
+const SILENT_CODES: readonly string[] = ['server_closed', 'server_refused_tls'];
+
 /** Codes of a TLS handshake that another profile may pass. */
 const PROFILE_CODES: readonly ErrorCode[] = [
   'server_tls_version_mismatch',
@@ -42,86 +54,136 @@ const PROFILE_CODES: readonly ErrorCode[] = [
   'server_tls_failed',
 ];
 
-/** Rejects as `visit` does: a server may go away, or block this host, in the middle of it. */
+export const NO_TLS: TlsExamination = {
+  asConfigured: undefined,
+  profiles: [],
+  versions: undefined,
+  certificates: [],
+  keyPairAccepted: undefined,
+  resumes: undefined,
+};
+
+/** A server may go away, or block this host, in the middle of it: what is known by then is the result. */
 export async function examineTls(
   address: Address,
-  server: ServerLegConfig,
+  given: ServerLegConfig,
   { limits, allCiphers, onProgress }: ProbeDepth & { onProgress: (step: string) => void },
   findings: Findings,
 ): Promise<TlsExamination> {
+  const result: { -readonly [Each in keyof TlsExamination]: TlsExamination[Each] } = { ...NO_TLS };
   const target = formatAddress(address);
   const host = address.kind === 'tcp' ? address.host : 'localhost';
+  const server = asIfTls(given);
+  const severity = given.sslMode === 'DISABLED' ? 'warning' : 'error';
   const go = (config: ServerLegConfig) => visit(address, tlsFor(config), limits);
+  try {
+    onProgress('TLS as configured');
+    const configured = await go(server);
+    const { version, cipher, weaknesses } = configured.tls;
+    if (given.sslMode === 'DISABLED')
+      result.asConfigured = { version: PLAINTEXT.version, cipher: PLAINTEXT.cipher };
+    else {
+      if (version !== PLAINTEXT.version) result.asConfigured = { version, cipher };
+      for (const weakness of weaknesses) findings.add(findingFromWeakness(weakness));
+    }
 
-  onProgress('TLS as configured');
-  const configured = await go(server);
-  addFailure(configured, findings);
-  for (const weakness of configured.tls.weaknesses) findings.add(findingFromWeakness(weakness));
+    onProgress('the TLS profiles of the proxy');
+    for (const profile of ['modern', 'intermediate', 'legacy'] as const) {
+      result.profiles = [...result.profiles, await tryProfile(profile, server, go)];
+    }
+    const working = workingProfile(result.profiles);
+    findings.add(...failureFindings(configured, severity, server.tlsProfile, working));
 
-  onProgress('the certificate');
-  const seen = await visitSomehow(configured, server, go);
-  if (seen !== configured) addFailure(seen, findings);
-  const keyPairAccepted = await examineKeyPair(configured, seen, server, go, findings);
-  if (seen.certificate !== undefined)
-    findings.add(...certificateFindings(seen.certificate, host, target, server));
+    onProgress('the certificate');
+    const seen = await visitSomehow(configured, server, working, go);
+    if (seen !== configured) findings.add(...failureFindings(seen, severity, server.tlsProfile, working));
+    if (seen.certificate !== undefined) {
+      result.certificates = chainFacts(seen.certificate);
+      findings.add(...certificateFindings(seen.certificate, host, target, given));
+    }
+    result.keyPairAccepted = await examineKeyPair(configured, seen, server, go, findings);
 
-  onProgress('the TLS profiles of the proxy');
-  const profiles: ProfileResult[] = [];
-  for (const profile of ['modern', 'intermediate', 'legacy'] as const) {
-    const { tls, failure } = await go(withProfile({ ...server, sslMode: 'REQUIRED' }, profile));
-    const { version, cipher } = tls;
-    profiles.push({ profile, version, cipher, failure: version === 'none' ? failure?.code : undefined });
+    onProgress('resumption');
+    result.resumes = working && (await resumesSessions(address, withProfile(server, working), limits));
+    if (result.resumes === false)
+      findings.add(doctorFinding('server_no_resumption', `${target} resumes no TLS session`));
+
+    const showProgress = (tried: string, found: number) => onProgress(`${tried}: ${found} ciphers`);
+    result.versions = await probeVersions(address, { allCiphers, limits }, showProgress);
+    findings.add(...oldVersionFindings(result.versions, target));
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error;
+    const what = `${error.what} (in the middle of this examination, whose failed handshakes count, too)`;
+    findings.add(findingFromError(new ProxyError(error.code, what)));
   }
-  const working = profiles.find(({ version }) => version !== 'none')?.profile;
+  return result;
+}
 
-  onProgress('resumption');
-  const resumes = working && (await resumesSessions(address, withProfile(server, working), limits));
-  if (resumes === false)
-    findings.add(doctorFinding('server_no_resumption', `${target} resumes no TLS session`));
+/** A leg that is to stay in plaintext is looked at as if it were not: verified, if there is something to verify with. */
+function asIfTls(server: ServerLegConfig): ServerLegConfig {
+  if (server.sslMode !== 'DISABLED') return server;
+  return { ...server, sslMode: server.sslCa === undefined ? 'REQUIRED' : 'VERIFY_IDENTITY' };
+}
 
-  const showProgress = (version: string, found: number) => onProgress(`${version}: ${found} ciphers`);
-  const versions = await probeVersions(address, { allCiphers, limits }, showProgress);
+/** Without the key pair: it does not change what is negotiated, and one that is refused costs a failed handshake. */
+async function tryProfile(
+  profile: TlsProfile,
+  server: ServerLegConfig,
+  go: (config: ServerLegConfig) => Promise<Visit>,
+): Promise<ProfileResult> {
+  const { tls, failure } = await go(withProfile(serverOnly({ ...server, sslMode: 'REQUIRED' }), profile));
+  const { version, cipher } = tls;
+  return { profile, version, cipher, failure: version === PLAINTEXT.version ? failure?.code : undefined };
+}
+
+/** The default where it does, else the one that allows least. */
+function workingProfile(profiles: readonly ProfileResult[]): TlsProfile | undefined {
+  const working = profiles
+    .filter(({ version }) => version !== PLAINTEXT.version)
+    .map(({ profile }) => profile);
+  return working.includes('intermediate') ? 'intermediate' : working[0];
+}
+
+/** Names the profile that would do, where it is known. */
+function failureFindings(
+  { failure }: Visit,
+  severity: Severity,
+  profile: TlsProfile,
+  working: TlsProfile | undefined,
+): readonly Finding[] {
+  if (failure === undefined) return [];
+  if (!PROFILE_CODES.includes(failure.code) || working === profile)
+    return [findingFromError(failure, severity)];
+  const cure =
+    working === undefined
+      ? 'Update the server, or give with --server-ssl-cipher a cipher that it accepts: no profile of the proxy gets TLS with it.'
+      : `Set --server-tls-profile ${working}${working === 'legacy' ? ', or update the server' : ''}.`;
+  return [finding(failure.code, severity, failure.what, cure)];
+}
+
+function oldVersionFindings(versions: readonly AcceptedVersion[], target: string): readonly Finding[] {
   const old = versions.filter(
     ({ version, accepted }) => accepted && version !== 'TLSv1.2' && version !== 'TLSv1.3',
   );
-  if (old.length > 0) {
-    const names = old.map(({ version }) => version).join(' and ');
-    findings.add(doctorFinding('server_accepts_old_tls', `${target} accepts ${names}`));
-  }
-  return {
-    asConfigured:
-      configured.tls.version === 'none'
-        ? undefined
-        : { version: configured.tls.version, cipher: configured.tls.cipher },
-    profiles,
-    versions,
-    certificates: seen.certificate === undefined ? [] : chainFacts(seen.certificate),
-    keyPairAccepted,
-    resumes,
-  };
-}
-
-function addFailure({ failure }: Visit, findings: Findings): void {
-  if (failure !== undefined) findings.add(findingFromError(failure));
+  if (old.length === 0) return [];
+  const names = old.map(({ version }) => version).join(' and ');
+  return [doctorFinding('server_accepts_old_tls', `${target} accepts ${names}`)];
 }
 
 /** Where the configuration gets no further than the handshake, one that does: the certificate can be looked at all the same. */
 async function visitSomehow(
   configured: Visit,
   server: ServerLegConfig,
+  working: TlsProfile | undefined,
   go: (config: ServerLegConfig) => Promise<Visit>,
 ): Promise<Visit> {
-  if (configured.certificate !== undefined) return configured;
+  if (configured.certificate !== undefined || working === undefined) return configured;
   const code = configured.failure?.code;
   if (code !== undefined && PROFILE_CODES.includes(code)) {
-    const legacy = await go(withProfile(server, 'legacy'));
-    if (legacy.certificate !== undefined) return legacy;
+    const other = await go(withProfile(server, working));
+    if (other.certificate !== undefined) return other;
   }
-  for (const profile of ['intermediate', 'legacy'] as const) {
-    const withoutKeyPair = await go(withProfile(serverOnly(server), profile));
-    if (withoutKeyPair.certificate !== undefined) return withoutKeyPair;
-  }
-  return configured;
+  return go(withProfile(serverOnly(server), working));
 }
 
 /** yaSSL breaks the handshake off without a word for a client certificate that it does not like. */
@@ -137,8 +199,11 @@ async function examineKeyPair(
     /^server_refused_key_pair/.test(failure?.code ?? ''),
   );
   if (refused) return false;
-  if (configured.certificate !== undefined || configured.failure === undefined) return true;
-  const profile = PROFILE_CODES.includes(configured.failure.code) ? 'legacy' : server.tlsProfile;
+  // Refusing it silently looks like any other end of the connection.
+  const isInDoubt = SILENT_CODES.includes(configured.failure?.code ?? '') || seen.certificate === undefined;
+  if (!isInDoubt && (configured.certificate !== undefined || configured.failure === undefined)) return true;
+  const code = configured.failure?.code;
+  const profile = code !== undefined && PROFILE_CODES.includes(code) ? 'legacy' : server.tlsProfile;
   const unverified = withProfile({ ...server, sslMode: 'REQUIRED' }, profile);
   const withKeyPair = await go(unverified);
   if (withKeyPair.failure === undefined) return true;
@@ -160,10 +225,8 @@ async function resumesSessions(
   return (await visit(address, tls, limits)).tls.resumed;
 }
 
-/** As the proxy makes it; a leg that is to stay in plaintext is looked at as if it were to be verified. */
 function tlsFor(server: ServerLegConfig): ServerLegTls {
-  const sslMode = server.sslMode === 'DISABLED' ? 'VERIFY_IDENTITY' : server.sslMode;
-  const tls = createServerLegTls({ ...server, sslMode });
+  const tls = createServerLegTls(server);
   if (tls === undefined) throw new Error('the server leg has no TLS settings');
   return tls;
 }

@@ -2,11 +2,11 @@
  * Examines a server as the proxy would meet it: each part by its own connections, with the proxy's own code, going on as
  * far as the server allows: the greeting, TLS, the account, and what it all means for clients.
  */
-import { type Address, formatAddress, type RouteConfig, type ServerLegConfig } from '../config/model.js';
+import { formatAddress, type RouteConfig, type ServerLegConfig } from '../config/model.js';
 import { errorTable, ProxyError } from '../errors.js';
 import { CLIENT_SSL, has } from '../wire/capabilities.js';
 import { type ClientSetting, clientSettings } from './client-settings.js';
-import { examineTls, type TlsExamination } from './examine-tls.js';
+import { examineTls, NO_TLS, type TlsExamination } from './examine-tls.js';
 import { doctorFinding, type Finding, Findings, findingFromError } from './findings.js';
 import { type Account, type Credentials, tryLogin } from './login.js';
 import { type Visit, type VisitLimits, visit } from './visit.js';
@@ -64,12 +64,12 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
       doctorFinding('server_accepts_plaintext', `${target} accepts logins in plaintext from here`),
     );
   }
-  const tls = offersTls ? await tlsIfReachable(address, request, findings) : undefined;
-  if (!offersTls) findings.add(noTls(target, route.server));
+  const tls = offersTls ? await examineTls(address, route.server, request, findings) : NO_TLS;
+  if (!offersTls) findings.add(...noTls(target, route.server));
   const account = await examineAccount(request, findings);
   const facts = {
     offersTls,
-    versions: tls?.versions?.filter(({ accepted }) => accepted).map(({ version }) => version),
+    versions: tls.versions?.filter(({ accepted }) => accepted).map(({ version }) => version),
     // What the account demands is met by the proxy, on its other leg.
     requirement: leg === 'client' ? undefined : account?.requirement,
     acceptsPlaintext: leg === 'client' ? acceptsPlaintext : account?.serverAcceptsPlaintext,
@@ -85,9 +85,10 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
       plugin: greeting.authPlugin,
     },
     offersTls,
-    ...(tls ?? NO_TLS),
+    ...tls,
     account,
-    clientSettings: clientSettings(facts),
+    // Without the versions nothing can be said of clients.
+    clientSettings: offersTls && facts.versions === undefined ? [] : clientSettings(facts),
     findings: findings.sorted(),
   };
 }
@@ -99,15 +100,6 @@ function takesPlaintext({ refusedWith }: Visit, leg: 'client' | 'server'): boole
   if (refusedWith === errorTable.client_tls_required.errno) return false;
   return leg === 'client' && refusedWith === ER_ACCESS_DENIED ? true : undefined;
 }
-
-const NO_TLS: TlsExamination = {
-  asConfigured: undefined,
-  profiles: [],
-  versions: undefined,
-  certificates: [],
-  keyPairAccepted: undefined,
-  resumes: undefined,
-};
 
 function nothingKnown(target: string, leg: 'client' | 'server'): Omit<Report, 'findings'> {
   return {
@@ -121,25 +113,11 @@ function nothingKnown(target: string, leg: 'client' | 'server'): Omit<Report, 'f
   };
 }
 
-function noTls(target: string, { sslMode }: ServerLegConfig): Finding {
-  const demanded = !['DISABLED', 'PREFERRED', 'AS_CLIENT'].includes(sslMode);
+function noTls(target: string, { sslMode }: ServerLegConfig): readonly Finding[] {
+  if (sslMode === 'DISABLED') return [];
+  const demanded = sslMode !== 'PREFERRED' && sslMode !== 'AS_CLIENT';
   const error = new ProxyError('server_tls_not_offered', `${target} offers no TLS`);
-  return findingFromError(error, demanded ? 'error' : 'warning');
-}
-
-/** A server may go away, or block this host, in the middle of the examination. */
-async function tlsIfReachable(
-  address: Address,
-  request: ExaminationRequest,
-  findings: Findings,
-): Promise<TlsExamination | undefined> {
-  try {
-    return await examineTls(address, request.route.server, request, findings);
-  } catch (error) {
-    if (!(error instanceof ProxyError)) throw error;
-    findings.add(findingFromError(error));
-    return undefined;
-  }
+  return [findingFromError(error, demanded ? 'error' : 'warning')];
 }
 
 async function examineAccount(

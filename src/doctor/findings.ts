@@ -2,6 +2,7 @@
 import type { FileFault, FileFaultCode } from '../config/config-error.js';
 import { type ErrorCode, errorTable, type ProxyError } from '../errors.js';
 import { type TlsWeakness, weakTls } from '../observe/weak-tls.js';
+import { printable } from '../printable.js';
 
 export type Severity = 'error' | 'warning' | 'info';
 
@@ -20,12 +21,18 @@ export const doctorTable = {
   login_denied: {
     severity: 'error',
     cure:
-      'Check user and password; if they are right, the account demands more (SHOW CREATE USER shows REQUIRE): give a ' +
+      'Check user and password; if they are right, the account demands more (SHOW CREATE USER shows REQUIRE): TLS, or a ' +
       'certificate with --server-ssl-cert and --server-ssl-key.',
+  },
+  login_plugin_unsupported: {
+    severity: 'warning',
+    cure:
+      'Name with --user an account with caching_sha2_password, sha256_password or mysql_native_password; the proxy itself ' +
+      'passes all plugins on.',
   },
   login_failed: {
     severity: 'error',
-    cure: 'Look at the number and the text of the error, which is of the server.',
+    cure: 'Look at the text of the error, which is of the server.',
   },
   account_without_requirement: {
     severity: 'info',
@@ -75,9 +82,14 @@ export interface Finding {
   readonly option?: string;
 }
 
+/** Characters; the peer chooses names and errors in it. */
+const LONGEST_CAUSE = 500;
+
 export function finding(code: FindingCode, severity: Severity, cause: string, cure: string): Finding {
   const option = /--([a-z][a-z-]+)/.exec(cure)?.[1];
-  return { code, severity, cause, cure, ...(option === undefined ? {} : { option }) };
+  // Servers end their errors with a full stop, or do not.
+  const shown = printable(cause, LONGEST_CAUSE).replace(/\.$/, '');
+  return { code, severity, cause: shown, cure, ...(option === undefined ? {} : { option }) };
 }
 
 export function doctorFinding(code: DoctorCode, cause: string): Finding {

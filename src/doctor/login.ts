@@ -3,8 +3,9 @@ import { createRequire } from 'node:module';
 import type { Connection, ConnectionOptions, RowDataPacket } from 'mysql2/promise';
 import type { ProxyConfig, RouteConfig } from '../config/model.js';
 import { ProxyError, serverRefusal } from '../errors.js';
-import type { ConnectionRecord } from '../observe/events.js';
+import { type ConnectionRecord, PLAINTEXT } from '../observe/events.js';
 import { startProxy } from '../proxy/proxy.js';
+import { timeLimit } from '../proxy/time-limit.js';
 import type { Requirement } from './client-settings.js';
 import { doctorFinding, type Finding, findingFromError } from './findings.js';
 import type { VisitLimits } from './visit.js';
@@ -48,14 +49,17 @@ export async function tryLogin(
   const address = proxy.addresses[0]?.address ?? '';
   try {
     const first = await logIn(address, credentials, limits);
-    if (!('error' in first)) return await lookAtAccount(first.connection, records.at(-1));
+    if (!('error' in first)) return await lookAtAccount(first.connection, records.at(-1), limits);
     const [failure] = failures;
     if (failure !== undefined) return { account: undefined, findings: [findingFromError(failure)] };
     // A right password is in the server's cache after the first attempt: only then does it say so before it refuses.
     const second = await logIn(address, credentials, limits);
-    if (!('error' in second)) return await lookAtAccount(second.connection, records.at(-1));
+    if (!('error' in second)) return await lookAtAccount(second.connection, records.at(-1), limits);
     const passwordIsRight = first.passwordIsRight || second.passwordIsRight;
-    return { account: undefined, findings: [explain(second.error, passwordIsRight, credentials, route)] };
+    return {
+      account: undefined,
+      findings: [explain(second.error, { passwordIsRight, credentials, route, record: records.at(-1) })],
+    };
   } finally {
     await proxy.close();
   }
@@ -138,80 +142,130 @@ function standardPlugin(name: string): Plugin {
 
 const ER_ACCESS_DENIED = 1045;
 
-function explain(
-  error: MysqlError,
-  passwordIsRight: boolean,
-  { user }: Credentials,
-  { server }: RouteConfig,
-): Finding {
+interface Denied {
+  readonly passwordIsRight: boolean;
+  readonly credentials: Credentials;
+  readonly route: RouteConfig;
+  readonly record: ConnectionRecord | undefined;
+}
+
+function explain(error: MysqlError, { passwordIsRight, credentials, route, record }: Denied): Finding {
   const { errno = 0 } = error;
+  const { user } = credentials;
   const refusal = serverRefusal(errno);
   if (refusal !== undefined) {
-    return findingFromError(
-      new ProxyError(refusal, `the server refuses the login of ${user} with error ${errno}`),
+    const what = `the server refuses the login of ${user} with error ${errno}`;
+    return findingFromError(new ProxyError(refusal, what));
+  }
+  // mysql2 says so in words of its own; servers ask for a plugin for users, too, that they do not have.
+  if (errno === 0 && /unknown plugin/.test(error.message)) {
+    return doctorFinding(
+      'login_plugin_unsupported',
+      `the server asks ${user} for ${record?.serverPlugin}, with which the doctor can not log in`,
     );
   }
   if (errno !== ER_ACCESS_DENIED) {
-    return doctorFinding('login_failed', `the login of ${user} failed with error ${errno}: ${error.message}`);
+    const number = errno === 0 ? '' : ` with error ${errno}`;
+    return doctorFinding('login_failed', `the login of ${user} failed${number}: ${error.message}`);
   }
+  return denial(user, passwordIsRight, route, record);
+}
+
+function denial(
+  user: string,
+  passwordIsRight: boolean,
+  { server }: RouteConfig,
+  record: ConnectionRecord | undefined,
+): Finding {
+  const isPlaintext = record?.serverTls.version === PLAINTEXT.version;
   if (!passwordIsRight) {
-    const orElse =
-      server.sslCert === undefined
+    const orElse = isPlaintext
+      ? 'demands TLS (REQUIRE SSL)'
+      : server.sslCert === undefined
         ? 'demands a client certificate (REQUIRE X509)'
         : 'demands another certificate or cipher';
-    return doctorFinding(
-      'login_denied',
-      `the server denies the login of ${user} (1045): user or password are wrong, or the account ${orElse}`,
+    const what = `the server denies the login of ${user} (1045): user or password are wrong, or the account ${orElse}`;
+    return doctorFinding('login_denied', what);
+  }
+  const right = `the password of ${user} is right, but`;
+  if (isPlaintext) {
+    return findingFromError(
+      new ProxyError(
+        'server_requires_tls',
+        `${right} the account demands TLS, and the login was in plaintext`,
+      ),
     );
   }
   return server.sslCert === undefined
     ? doctorFinding(
         'account_requires_x509',
-        `the password of ${user} is right, but the account demands a client certificate (REQUIRE X509, SUBJECT or ISSUER), or another cipher`,
+        `${right} the account demands a client certificate (REQUIRE X509, SUBJECT or ISSUER), or another cipher`,
       )
     : doctorFinding(
         'account_requirement_not_met',
-        `the password of ${user} is right, but certificate or cipher are not those that the account demands (REQUIRE SUBJECT, ISSUER or CIPHER)`,
+        `${right} certificate or cipher are not those that the account demands (REQUIRE SUBJECT, ISSUER or CIPHER)`,
       );
 }
 
 async function lookAtAccount(
   connection: Connection,
   record: ConnectionRecord | undefined,
+  { handshakeTimeout }: VisitLimits,
 ): Promise<LoginResult> {
+  const tooLate = new ProxyError('server_timeout', 'the server did not answer the first queries in time');
+  const limit = timeLimit(handshakeTimeout, () => tooLate);
+  const expired = new Promise<LoginResult>((resolve) => {
+    limit.signal.addEventListener('abort', () =>
+      resolve({ account: undefined, findings: [findingFromError(tooLate)] }),
+    );
+  });
   try {
-    const name = String(await lastColumn(connection, 'SELECT CURRENT_USER()'));
-    // MySQL 5.7, MariaDB 10.2 and newer; SHOW GRANTS tells REQUIRE, and shows hashes, in the older ones.
-    const statement =
-      (await lastColumn(connection, 'SHOW CREATE USER CURRENT_USER()')) ??
-      (await lastColumn(connection, 'SHOW GRANTS')) ??
-      '';
-    const secureOnly = await lastColumn(connection, 'SELECT @@require_secure_transport');
-    const account = {
-      name,
-      ...requirementIn(String(statement)),
-      // A server that asks for nothing takes the answer to its greeting.
-      plugin: record?.serverPlugin || record?.clientPlugin || '',
-      serverAcceptsPlaintext: secureOnly === undefined ? undefined : String(secureOnly) === '0',
-    };
-    const findings: Finding[] = [];
-    if (account.requirement === 'NONE') {
-      findings.push(
-        doctorFinding('account_without_requirement', `the account ${name} demands no TLS (REQUIRE NONE)`),
-      );
-    }
-    if (account.serverAcceptsPlaintext === true) {
-      findings.push(
-        doctorFinding(
-          'server_accepts_plaintext',
-          'the server takes plaintext connections, too (require_secure_transport=OFF)',
-        ),
-      );
-    }
-    return { account, findings };
+    return await Promise.race([askAboutAccount(connection, record), expired]);
+  } catch (error) {
+    const what = `the login was accepted, and the first query failed: ${error instanceof Error ? error.message : error}`;
+    return { account: undefined, findings: [doctorFinding('login_failed', what)] };
   } finally {
-    await connection.end();
+    await Promise.race([connection.end(), expired]).catch(() => {});
+    limit.clear();
+    connection.destroy();
   }
+}
+
+async function askAboutAccount(
+  connection: Connection,
+  record: ConnectionRecord | undefined,
+): Promise<LoginResult> {
+  // An account whose password has expired may log in, and do nothing else.
+  const [[first]] = await connection.query<RowDataPacket[]>('SELECT CURRENT_USER() AS name');
+  const name = String(first?.['name']);
+  // MySQL 5.7, MariaDB 10.2 and newer; SHOW GRANTS tells REQUIRE, and shows hashes, in the older ones.
+  const statement =
+    (await lastColumn(connection, 'SHOW CREATE USER CURRENT_USER()')) ??
+    (await lastColumn(connection, 'SHOW GRANTS')) ??
+    '';
+  const secureOnly = await lastColumn(connection, 'SELECT @@require_secure_transport');
+  const account = {
+    name,
+    ...requirementIn(String(statement)),
+    // A server that asks for nothing takes the answer to its greeting.
+    plugin: record?.serverPlugin || record?.clientPlugin || '',
+    serverAcceptsPlaintext: secureOnly === undefined ? undefined : String(secureOnly) === '0',
+  };
+  const findings: Finding[] = [];
+  if (account.requirement === 'NONE') {
+    findings.push(
+      doctorFinding('account_without_requirement', `the account ${name} demands no TLS (REQUIRE NONE)`),
+    );
+  }
+  if (account.serverAcceptsPlaintext === true) {
+    findings.push(
+      doctorFinding(
+        'server_accepts_plaintext',
+        'the server takes plaintext connections, too (require_secure_transport=OFF)',
+      ),
+    );
+  }
+  return { account, findings };
 }
 
 /** The last column of the first row; undefined where the server does not know the statement or denies it. */

@@ -1,7 +1,7 @@
 /**
  * Finds every TLS version and cipher that a server accepts: offers all of a version, takes note of the one that it
  * picks, and offers the rest, until it refuses. Each list so ends in one failed handshake, which servers count against
- * max_connect_errors (100 by default): four or five of those for a whole server.
+ * max_connect_errors (100 by default).
  */
 import { constants } from 'node:crypto';
 import { createSecureContext, getCiphers } from 'node:tls';

@@ -43,9 +43,7 @@ function factLines({
     row('Offers TLS', offersTls ? 'yes' : 'no'),
   ];
   if (offersTls) {
-    const got =
-      asConfigured === undefined ? 'no TLS, see below' : `${asConfigured.version} ${asConfigured.cipher}`;
-    lines.push(row('As configured', got));
+    lines.push(row('As configured', configuredText(asConfigured)));
   }
   for (const { profile, version, cipher, failure } of profiles) {
     lines.push(
@@ -66,6 +64,11 @@ function factLines({
   return lines;
 }
 
+function configuredText(asConfigured: Report['asConfigured']): string {
+  if (asConfigured === undefined) return 'no TLS, see below';
+  return asConfigured.version === 'none' ? 'plaintext' : `${asConfigured.version} ${asConfigured.cipher}`;
+}
+
 function certificateLines(certificates: readonly CertificateFacts[]): string[] {
   return certificates.flatMap((facts, index) => [
     '',
@@ -79,7 +82,7 @@ function certificateLines(certificates: readonly CertificateFacts[]): string[] {
 }
 
 function day(date: Date): string {
-  return date.toISOString().slice(0, 10);
+  return Number.isNaN(date.getTime()) ? 'unreadable' : date.toISOString().slice(0, 10);
 }
 
 function versionLines({ versions }: Report): string[] {

@@ -69,7 +69,9 @@ export async function visit(
   let greeting: Greeting;
   try {
     greeting = greetingOf(server);
-    if (tls !== undefined && has(greeting.capabilities, CLIENT_SSL)) {
+    if (tls !== undefined && !has(greeting.capabilities, CLIENT_SSL)) {
+      failure = new ProxyError('server_tls_not_offered', `${server.name} offers no TLS`);
+    } else if (tls !== undefined) {
       failure = await secure(server, tls, greeting, record, limit.signal);
       certificate = peerCertificate(server.port.socket);
     }
@@ -78,7 +80,7 @@ export async function visit(
     throw error;
   } finally {
     const lastWord = await leaveServer(server, limit.signal);
-    failure ??= verdictOnKeyPair(lastWord);
+    if (server.sslRequest !== undefined) failure ??= verdictOnTls(lastWord);
     if (lastWord !== undefined && !(lastWord instanceof ProxyError)) refusedWith = lastWord.errno;
     limit.clear();
   }
@@ -119,10 +121,13 @@ function greetingOf({ name, firstPacket }: ServerLeg): Greeting {
   );
 }
 
-/** An alert of TLS 1.3; or the ERR by which a proxy of this kind says it, which other servers send for nothing else. */
-function verdictOnKeyPair(lastWord: LastWord): ProxyError | undefined {
+/**
+ * With TLS 1.3 a server refuses a client certificate after the handshake: by an alert, or by closing without a word. A
+ * proxy of this kind sends an ERR, which others send for nothing else.
+ */
+function verdictOnTls(lastWord: LastWord): ProxyError | undefined {
   if (lastWord instanceof ProxyError)
-    return /^server_re(fused|quires)_/.test(lastWord.code) ? lastWord : undefined;
+    return /^server_(re(fused|quires)_|closed$)/.test(lastWord.code) ? lastWord : undefined;
   if (lastWord?.errno !== errorTable.client_certificate_rejected.errno) return undefined;
   const isMissing = lastWord.message.includes(clientCertificateFailure(undefined).what);
   return new ProxyError(isMissing ? 'server_requires_key_pair' : 'server_refused_key_pair', lastWord.message);

@@ -38,7 +38,10 @@ const VERIFICATION_FAILURES: ReadonlyMap<string, { code: ErrorCode; what: string
   ],
   [
     'UNABLE_TO_GET_ISSUER_CERT',
-    { code: 'server_certificate_untrusted', what: 'is signed by a CA that the proxy does not know' },
+    {
+      code: 'server_certificate_chain_incomplete',
+      what: 'is signed by an intermediate CA, and the CA above that is not known',
+    },
   ],
   [
     'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',

@@ -32,6 +32,9 @@ import { weaknessesNegotiated, weaknessesOfChain } from './weaknesses.js';
  */
 const MAX_SESSION_AGE_MS = 3_600_000;
 
+/** A CA may sign any number of them; more than that are looked at again. */
+const MOST_CLIENT_CERTIFICATES = 1000;
+
 export interface Upgraded {
   readonly socket: TLSSocket;
   readonly description: TlsDescription;
@@ -70,7 +73,7 @@ export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: Abort
   const certificate = secured.getPeerCertificate();
   const rejection = clientRejection(secured, certificate);
   // Of a certificate that is refused nothing more needs to be known.
-  const theirs = rejection === undefined ? weaknessesOfChain([certificate.raw]) : [];
+  const theirs = rejection === undefined ? weaknessesOfClient(certificate, tls) : [];
   const weaknesses = [...ownWeaknesses(secured, tls), ...theirs];
   return {
     socket: secured,
@@ -186,6 +189,19 @@ function chainOf(peer: PeerCertificate | DetailedPeerCertificate): readonly Buff
   return [peer.raw, ...chainOf(issuer)];
 }
 
+/** Looks at each certificate once. */
+function weaknessesOfClient(
+  { fingerprint256, raw }: PeerCertificate,
+  { clientWeaknesses }: ClientLegTls,
+): readonly TlsWeakness[] {
+  const known = clientWeaknesses.get(fingerprint256);
+  if (known !== undefined) return known;
+  const weaknesses = weaknessesOfChain([raw]);
+  if (clientWeaknesses.size >= MOST_CLIENT_CERTIFICATES) clientWeaknesses.clear();
+  clientWeaknesses.set(fingerprint256, weaknesses);
+  return weaknesses;
+}
+
 /** Of the certificate that the client got: with several, the one that OpenSSL chose. */
 function ownWeaknesses(
   secured: TLSSocket,
@@ -193,6 +209,10 @@ function ownWeaknesses(
 ): readonly TlsWeakness[] {
   const all = [...byCertificate.values()];
   if (all.length < 2 || all.every((weaknesses) => weaknesses.length === 0)) return all[0] ?? [];
+  // OpenSSL then names the certificate that was given last, whichever the session was made with: what holds for all.
+  if (secured.isSessionReused()) {
+    return (all[0] ?? []).filter((weakness) => all.every((weaknesses) => weaknesses.includes(weakness)));
+  }
   const own = secured.getCertificate() as Partial<PeerCertificate> | null;
   return byCertificate.get(own?.fingerprint256 ?? '') ?? [];
 }

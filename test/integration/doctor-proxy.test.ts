@@ -23,6 +23,12 @@ const wrongName = saveIdentity(
   `${folder}/proxy-key.pem`,
 );
 
+const stranger = saveIdentity(
+  issueCertificate({ commonName: 'stranger', purpose: 'client' }),
+  `${folder}/stranger.pem`,
+  `${folder}/stranger-key.pem`,
+);
+
 let server: RealServer | Unavailable;
 before(async () => {
   server = await startMysql9({ tls: certificates.serverTls });
@@ -68,6 +74,13 @@ const rows: readonly {
     cure: /--ssl-cert and --ssl-key .*--client-ssl-ca/,
   },
   {
+    what: 'a client certificate is demanded, and one of another CA is shown',
+    proxy: { ...offersTls, clientSslMode: 'REQUIRED', clientSslCa: ca.certificateFile },
+    args: [...trusting, '--ssl-cert', stranger.certificateFile, '--ssl-key', stranger.keyFile],
+    errors: ['client_leg_refused_key_pair'],
+    cure: /--ssl-cert a certificate of the CA in --client-ssl-ca/,
+  },
+  {
     what: 'a client certificate is demanded, and shown',
     proxy: { ...offersTls, clientSslCa: ca.certificateFile },
     args: [...trusting, ...keyPair],
@@ -93,7 +106,7 @@ for (const { what, proxy: options, args, errors, cure } of rows) {
     assert.deepEqual([found.map((one) => one.code), code], [errors, errors.length === 0 ? 0 : 1]);
     if (cure !== undefined) assert.match(found[0]?.cure ?? '', cure);
     for (const one of report.findings) assert.doesNotMatch(one.cure, /--server-ssl-(ca|crl|mode)/);
-    if (args.includes('--ssl-cert')) assert.equal(report.keyPairAccepted, true);
+    if (args.includes('--ssl-cert')) assert.equal(report.keyPairAccepted, errors.length === 0);
   });
 }
 

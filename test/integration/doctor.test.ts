@@ -360,6 +360,7 @@ describe('accounts', () => {
         { require: 'NONE', args: [], seen: 'NONE' },
         { require: 'SSL', args: [], seen: 'SSL' },
         { require: 'X509', args: keyPair, seen: 'X509' },
+        { require: 'SSL', args: ['--server-ssl-mode', 'DISABLED'], error: denied ?? 'server_requires_tls' },
         { require: 'X509', args: [], error: denied ?? 'account_requires_x509' },
         { require: "SUBJECT '/CN=Test client'", args: keyPair, seen: 'SPECIFIED' },
         {
@@ -402,6 +403,17 @@ describe('accounts', () => {
         });
       }
 
+      test('an account whose password has expired', async (t) => {
+        const running = orSkip(t, server);
+        if (running === undefined) return;
+        const { user, password } = await createAccount(running, 'late');
+        await running.sql(`ALTER USER '${user}'@'%' PASSWORD EXPIRE`);
+        const login = ['--user', user, '--password-file', file('expired', password)];
+        const diagnosis = await diagnose(`127.0.0.1:${running.port}`, ...trusting, ...login);
+        assert.deepEqual(errorsOf(diagnosis), ['login_failed']);
+        assert.match(diagnosis.findings[0]?.cause ?? '', /expired|must reset|SET PASSWORD/i);
+      });
+
       test('a wrong password is told from what the account demands, where the server lets one', async (t) => {
         const running = orSkip(t, server);
         if (running === undefined) return;
@@ -412,6 +424,57 @@ describe('accounts', () => {
       });
     });
   }
+});
+
+test('an account with a plugin that the doctor does not have', async (t) => {
+  const server = orSkip(
+    t,
+    await startServer('mariadb', { tls: serverTls, extraArgs: ['--plugin-load-add=auth_ed25519'] }),
+  );
+  if (server === undefined) return;
+  t.after(() => server.stop());
+  await server.sql("CREATE USER 'modern'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('x')");
+  const login = ['--user', 'modern', '--password-file', file('ed25519', 'x')];
+  const diagnosis = await diagnose(`127.0.0.1:${server.port}`, ...trusting, ...login);
+  const finding = diagnosis.findings.find(({ code }) => code === 'login_plugin_unsupported');
+  assert.match(finding?.cause ?? '', /asks modern for client_ed25519/);
+  assert.deepEqual([errorsOf(diagnosis), diagnosis.exitCode], [[], 0]);
+});
+
+test('a leg that is to stay in plaintext, and a socket file', async (t) => {
+  const server = orSkip(t, await startOpenServer('mariadb', { tls: serverTls }));
+  if (server === undefined) return;
+  t.after(() => server.stop());
+  const plaintext = await diagnose(`127.0.0.1:${server.port}`, '--server-ssl-mode', 'DISABLED');
+  assert.deepEqual([errorsOf(plaintext), plaintext.exitCode], [[], 0]);
+  assert.deepEqual(plaintext.report['asConfigured'], { version: 'none', cipher: 'none' });
+  const socket = await diagnose(`unix:${server.socketPath}`, ...trusting);
+  assert.deepEqual([errorsOf(socket), socket.exitCode], [[], 0]);
+});
+
+test('a chain that ends before the root', async (t) => {
+  const middle = issueCertificate({ commonName: 'Middle CA', purpose: 'ca', issuer: ca });
+  const leaf = issueCertificate({
+    commonName: 'db',
+    purpose: 'server',
+    issuer: middle,
+    names: loopbackNames,
+  });
+  const tls = {
+    ca: serverTls.ca,
+    cert: file('leaf.pem', leaf.certificate),
+    key: file('leaf-key.pem', leaf.key),
+  };
+  const server = orSkip(t, await startOpenServer('mariadb', { tls }));
+  if (server === undefined) return;
+  t.after(() => server.stop());
+  const codesWith = async (authorities: string) =>
+    errorsOf(
+      await diagnose(`127.0.0.1:${server.port}`, '--server-ssl-ca', file('authorities.pem', authorities)),
+    );
+  assert.deepEqual(await codesWith(middle.certificate), ['server_certificate_chain_incomplete']);
+  assert.deepEqual(await codesWith(ca.certificate), ['server_certificate_untrusted']);
+  assert.deepEqual(await codesWith(`${middle.certificate}${ca.certificate}`), []);
 });
 
 test('a host that has no account', async (t) => {
@@ -444,7 +507,7 @@ test('TLS 1.0 only: the profile that would do is named, and with it only warning
   assert.deepEqual(diagnosis.report['profiles'], [
     { profile: 'modern', version: 'none', cipher: 'none', failure: 'server_refused_tls' },
     { profile: 'intermediate', version: 'none', cipher: 'none', failure: 'server_tls_version_mismatch' },
-    { profile: 'legacy', version: 'TLSv1', cipher: 'AES256-SHA' },
+    { profile: 'legacy', version: 'TLSv1', cipher: 'AES256-SHA', failure: null },
   ]);
   const legacy = await diagnose(`127.0.0.1:${server.port}`, ...trusting, '--server-tls-profile', 'legacy');
   assert.deepEqual([errorsOf(legacy), legacy.exitCode], [[], 0]);

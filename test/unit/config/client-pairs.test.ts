@@ -106,3 +106,15 @@ test('versions are those of the profile unless given one by one', () => {
     'TLSv1.2',
   ]);
 });
+
+test('a certificate that OpenSSL refuses at the level of the leg is named before the start', () => {
+  const old = identity('old', { hash: 'sha1' });
+  const [problem] = flagProblems(flagsFor([old]));
+  assert.match(
+    problem ?? '',
+    /OpenSSL does not use the certificate in ".*old\.pem" \(.*too weak\); .*tls-profile legacy$/,
+  );
+  assert.deepEqual(flagProblems({ ...flagsFor([old]), 'client-tls-profile': 'legacy' }), []);
+  const short = identity('short', { keyBits: 1024 });
+  assert.equal(flagProblems(flagsFor([short])).length, 0, 'OpenSSL 3 takes 1024 bit at its default level');
+});

@@ -113,7 +113,7 @@ test('every verification result has its own error, an unknown one too', () => {
     CRL_NOT_YET_VALID: 'server_certificate_crl_unusable',
     CRL_SIGNATURE_FAILURE: 'server_certificate_crl_unusable',
     SELF_SIGNED_CERT_IN_CHAIN: 'server_certificate_untrusted',
-    UNABLE_TO_GET_ISSUER_CERT: 'server_certificate_untrusted',
+    UNABLE_TO_GET_ISSUER_CERT: 'server_certificate_chain_incomplete',
     UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'server_certificate_untrusted',
     UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'server_certificate_untrusted',
     CERT_SIGNATURE_FAILURE: 'server_certificate_untrusted',
