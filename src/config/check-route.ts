@@ -90,6 +90,9 @@ const ownTlsOptions = [
 /** Options that say how the proxy takes part in the login. */
 const authenticationOptions = ['auth-bridge', 'allow-cleartext', 'rsa-private-key'];
 
+/** Must not be given where client and server do all of that between themselves. */
+export const meaninglessInPassthrough: readonly string[] = [...ownTlsOptions, ...authenticationOptions];
+
 function checkPassthrough({ route, given, problem }: RouteCheck): void {
   if (route.client.sslMode !== 'PASSTHROUGH') return;
   for (const option of ownTlsOptions.filter(given)) {

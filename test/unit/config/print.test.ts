@@ -50,7 +50,7 @@ const everything = {
 
 describe('the printed configuration', () => {
   it('gives the same configuration when it is loaded', () => {
-    for (const flags of [{}, everything]) {
+    for (const flags of [{}, everything, { 'client-ssl-mode': 'PASSTHROUGH' }]) {
       const loaded = loadFlags(flags);
       const file = configFile(printConfig(loaded));
       assert.deepEqual(load({ file }).config, loaded.config);
