@@ -128,7 +128,7 @@ async function examineAccount(
   onProgress(`login as ${credentials.user}`);
   const { account, findings: found } = await tryLogin(route, credentials, limits);
   // Behind a proxy the settings of the server and its account say nothing about the leg that was looked at.
-  findings.add(...found.filter(({ severity }) => leg === 'server' || severity === 'error'));
+  findings.add(...found.filter(({ severity }) => leg === 'server' || severity !== 'info'));
   return account;
 }
 

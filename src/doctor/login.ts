@@ -2,12 +2,13 @@
 import { createRequire } from 'node:module';
 import type { Connection, ConnectionOptions, RowDataPacket } from 'mysql2/promise';
 import type { ProxyConfig, RouteConfig } from '../config/model.js';
-import { ProxyError, serverRefusal } from '../errors.js';
-import { type ConnectionRecord, PLAINTEXT } from '../observe/events.js';
+import { ProxyError } from '../errors.js';
+import type { ConnectionRecord } from '../observe/events.js';
 import { startProxy } from '../proxy/proxy.js';
 import { timeLimit } from '../proxy/time-limit.js';
 import type { Requirement } from './client-settings.js';
 import { doctorFinding, type Finding, findingFromError } from './findings.js';
+import { explainFailure, type MysqlError } from './login-failure.js';
 import type { VisitLimits } from './visit.js';
 
 export interface Credentials {
@@ -58,7 +59,14 @@ export async function tryLogin(
     const passwordIsRight = first.passwordIsRight || second.passwordIsRight;
     return {
       account: undefined,
-      findings: [explain(second.error, { passwordIsRight, credentials, route, record: records.at(-1) })],
+      findings: [
+        explainFailure(second.error, {
+          passwordIsRight,
+          user: credentials.user,
+          route,
+          record: records.at(-1),
+        }),
+      ],
     };
   } finally {
     await proxy.close();
@@ -87,8 +95,6 @@ function proxyConfig(route: RouteConfig, { connectTimeout, handshakeTimeout }: V
     logFormat: 'json',
   };
 }
-
-type MysqlError = Error & { errno?: number };
 
 type LoginAttempt =
   | { readonly connection: Connection }
@@ -138,73 +144,6 @@ function standardPlugin(name: string): Plugin {
   const plugin = authPlugins[name];
   if (plugin === undefined) throw new Error(`mysql2 has no plugin ${name}`);
   return plugin({});
-}
-
-const ER_ACCESS_DENIED = 1045;
-
-interface Denied {
-  readonly passwordIsRight: boolean;
-  readonly credentials: Credentials;
-  readonly route: RouteConfig;
-  readonly record: ConnectionRecord | undefined;
-}
-
-function explain(error: MysqlError, { passwordIsRight, credentials, route, record }: Denied): Finding {
-  const { errno = 0 } = error;
-  const { user } = credentials;
-  const refusal = serverRefusal(errno);
-  if (refusal !== undefined) {
-    const what = `the server refuses the login of ${user} with error ${errno}`;
-    return findingFromError(new ProxyError(refusal, what));
-  }
-  // mysql2 says so in words of its own; servers ask for a plugin for users, too, that they do not have.
-  if (errno === 0 && /unknown plugin/.test(error.message)) {
-    return doctorFinding(
-      'login_plugin_unsupported',
-      `the server asks ${user} for ${record?.serverPlugin}, with which the doctor can not log in`,
-    );
-  }
-  if (errno !== ER_ACCESS_DENIED) {
-    const number = errno === 0 ? '' : ` with error ${errno}`;
-    return doctorFinding('login_failed', `the login of ${user} failed${number}: ${error.message}`);
-  }
-  return denial(user, passwordIsRight, route, record);
-}
-
-function denial(
-  user: string,
-  passwordIsRight: boolean,
-  { server }: RouteConfig,
-  record: ConnectionRecord | undefined,
-): Finding {
-  const isPlaintext = record?.serverTls.version === PLAINTEXT.version;
-  if (!passwordIsRight) {
-    const orElse = isPlaintext
-      ? 'demands TLS (REQUIRE SSL)'
-      : server.sslCert === undefined
-        ? 'demands a client certificate (REQUIRE X509)'
-        : 'demands another certificate or cipher';
-    const what = `the server denies the login of ${user} (1045): user or password are wrong, or the account ${orElse}`;
-    return doctorFinding('login_denied', what);
-  }
-  const right = `the password of ${user} is right, but`;
-  if (isPlaintext) {
-    return findingFromError(
-      new ProxyError(
-        'server_requires_tls',
-        `${right} the account demands TLS, and the login was in plaintext`,
-      ),
-    );
-  }
-  return server.sslCert === undefined
-    ? doctorFinding(
-        'account_requires_x509',
-        `${right} the account demands a client certificate (REQUIRE X509, SUBJECT or ISSUER), or another cipher`,
-      )
-    : doctorFinding(
-        'account_requirement_not_met',
-        `${right} certificate or cipher are not those that the account demands (REQUIRE SUBJECT, ISSUER or CIPHER)`,
-      );
 }
 
 async function lookAtAccount(

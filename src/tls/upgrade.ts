@@ -17,23 +17,21 @@ import {
 import { ProxyError } from '../errors.js';
 import type { TlsDescription } from '../observe/events.js';
 import type { TlsWeakness } from '../observe/weak-tls.js';
-import type { ClientLegTls, KnownCertificate, SavedSession, ServerLegTls } from './contexts.js';
+import type { ClientLegTls, SavedSession, ServerLegTls } from './contexts.js';
 import {
   clientCertificateFailure,
   serverCertificateFailure,
   serverNameMismatch,
   tlsFailure,
 } from './failures.js';
-import { weaknessesNegotiated, weaknessesOfChain } from './weaknesses.js';
+import { serverCertificate, subjectOf, weaknessesOfClient } from './known-certificates.js';
+import { weaknessesNegotiated } from './weaknesses.js';
 
 /**
  * A session is resumed for an hour at most, in milliseconds. Each resumption brings a new ticket, so without an end the
  * certificate of a busy server would never be looked at again, expired or revoked.
  */
 const MAX_SESSION_AGE_MS = 3_600_000;
-
-/** A CA may sign any number of them; more than that are looked at again. */
-const MOST_CLIENT_CERTIFICATES = 1000;
 
 export interface Upgraded {
   readonly socket: TLSSocket;
@@ -164,44 +162,6 @@ export function peerCertificate(socket: Socket): DetailedPeerCertificate | undef
   return certificate.raw === undefined ? undefined : certificate;
 }
 
-/** Looks at a certificate only when the server did not show it the last time, too. */
-function serverCertificate(
-  peer: PeerCertificate | DetailedPeerCertificate,
-  server: string,
-  tls: ServerLegTls,
-): KnownCertificate {
-  const known = tls.certificates.get(server);
-  if (known !== undefined && known.fingerprint === peer.fingerprint256) return known;
-  const seen = {
-    fingerprint: peer.fingerprint256,
-    subject: subjectOf(peer),
-    weaknesses: weaknessesOfChain(chainOf(peer)),
-  };
-  tls.certificates.set(server, seen);
-  return seen;
-}
-
-/** DER, the leaf first. Empty where the peer showed none; the root is its own issuer. */
-function chainOf(peer: PeerCertificate | DetailedPeerCertificate): readonly Buffer[] {
-  if (peer.raw === undefined) return [];
-  const issuer = 'issuerCertificate' in peer ? peer.issuerCertificate : undefined;
-  if (issuer === undefined || issuer.fingerprint256 === peer.fingerprint256) return [peer.raw];
-  return [peer.raw, ...chainOf(issuer)];
-}
-
-/** Looks at each certificate once. */
-function weaknessesOfClient(
-  { fingerprint256, raw }: PeerCertificate,
-  { clientWeaknesses }: ClientLegTls,
-): readonly TlsWeakness[] {
-  const known = clientWeaknesses.get(fingerprint256);
-  if (known !== undefined) return known;
-  const weaknesses = weaknessesOfChain([raw]);
-  if (clientWeaknesses.size >= MOST_CLIENT_CERTIFICATES) clientWeaknesses.clear();
-  clientWeaknesses.set(fingerprint256, weaknesses);
-  return weaknesses;
-}
-
 /** Of the certificate that the client got: with several, the one that OpenSSL chose. */
 function ownWeaknesses(
   secured: TLSSocket,
@@ -295,11 +255,4 @@ function describe(
     weaknesses: [...new Set([...weaknessesNegotiated(version, cipher), ...weaknesses])],
     handshakeSeconds: (performance.now() - started) / 1000,
   };
-}
-
-/** `CN=client,O=Example`, in the certificate's own order. */
-function subjectOf(certificate: PeerCertificate | undefined): string {
-  return Object.entries(certificate?.subject ?? {})
-    .flatMap(([attribute, values]) => [values ?? []].flat().map((value) => `${attribute}=${value}`))
-    .join(',');
 }
