@@ -1,11 +1,11 @@
 /**
  * Peers choose parts of what is logged and sent: user names, names in certificates and of plugins. They must not forge
- * lines, nor fill the log: control characters and line separators become `\uXXXX`, and what is longer than `maxLength`
+ * lines, nor fill the log: control characters, line separators and what changes the direction of writing become `\uXXXX`, and what is longer than `maxLength`
  * characters is cut.
  */
 export function printable(text: string, maxLength: number): string {
   const cut = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
-  return cut.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, escapeCharacter);
+  return cut.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, escapeCharacter);
 }
 
 function escapeCharacter(character: string): string {

@@ -9,8 +9,9 @@
 import type { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { certificatesIn, isSignedBy, readText } from './certificate-file.js';
+import { certificatesIn, holdsPrivateKey, isSignedBy, readText } from './certificate-file.js';
 import { CA_FILE } from './certificate-folder.js';
+import { CertsError } from './certs-error.js';
 import { optionFileValue } from './usage-advice.js';
 
 const SERVER_FILE = 'server-cert.pem';
@@ -33,20 +34,37 @@ export function bundleOf(folder: string): Bundle {
     const file = path.join(folder, name);
     return certificatesIn(readText(file), file);
   };
-  const [server] = read(SERVER_FILE);
-  const [client] = read(CLIENT_FILE);
+  // Intermediate CAs may follow the certificate in either file.
+  const [server, ...signers] = read(SERVER_FILE);
+  const [client, ...clientSigners] = read(CLIENT_FILE);
   const authorities = existsSync(path.join(folder, CA_FILE)) ? read(CA_FILE) : [];
-  const certificates = [server, client, ...authorities].filter((found) => found !== undefined);
+  const certificates = [server, client, ...signers, ...clientSigners, ...authorities].filter(
+    (found) => found !== undefined,
+  );
   const pem = new Set(certificates.map((certificate) => certificate.toString()));
   const isSelfSigned = server !== undefined && isSignedBy(server, server);
   const looksSelfSigned = server !== undefined && !isSelfSigned && server.subject === server.issuer;
-  const hasSigner = authorities.some((ca) => server !== undefined && isSignedBy(server, ca));
+  const hasSigner = server !== undefined && leadsToRoot(server, [...signers, ...authorities]);
   return {
     pem: [...pem].join(''),
     holds: [SERVER_FILE, CLIENT_FILE, ...(authorities.length > 0 ? [CA_FILE] : [])],
     worksForAll: isSelfSigned || (hasSigner && !looksSelfSigned),
     looksSelfSigned,
   };
+}
+
+/** Whether the certificate, or those that signed it, end with one that signed itself; each of them serves once. */
+function leadsToRoot(certificate: X509Certificate, pool: readonly X509Certificate[]): boolean {
+  return pool.some((signer, index) => {
+    if (!isSignedBy(certificate, signer)) return false;
+    return isSignedBy(signer, signer) || leadsToRoot(signer, pool.toSpliced(index, 1));
+  });
+}
+
+/** @throws CertsError where the bundle would take the place of a key, which nobody could bring back. */
+export function checkBundleFile(file: string): void {
+  if (existsSync(file) && holdsPrivateKey(readText(file)))
+    throw new CertsError(`"${file}" holds a private key; choose another --out`);
 }
 
 export function bundleAdvice(file: string, { worksForAll, looksSelfSigned }: Bundle): string {

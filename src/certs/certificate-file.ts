@@ -1,6 +1,6 @@
 /** Reads the certificates and keys of PEM files. */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { pemCertificates } from './certificate-facts.js';
 import { reason } from './certificate-folder.js';
 import { CertsError } from './certs-error.js';
@@ -10,12 +10,22 @@ const OTHERS_READ = 0o044;
 
 const PRIVATE_KEY = /-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----/;
 
-/** @throws CertsError where the file can't be read. */
+/** @throws CertsError where the file can't be read, or is none: reading from a FIFO might never end. */
 export function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    if (statSync(file).isFile()) return readFileSync(file, 'utf8');
   } catch (error) {
     throw new CertsError(unreadable(file, error));
+  }
+  throw new CertsError(`"${file}" is no regular file; name one`);
+}
+
+/** Names in a folder, sorted. @throws CertsError where it can't be listed. */
+export function listFolder(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    throw new CertsError(unreadable(folder, error));
   }
 }
 

@@ -5,9 +5,11 @@ import {
   fchmodSync,
   fchownSync,
   fsyncSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
+  realpathSync,
   renameSync,
   rmSync,
   type Stats,
@@ -68,24 +70,60 @@ export function checkTargets(
  * @throws CertsError where one of them exists and may not be replaced, or can't be written.
  */
 export function writeFiles(files: readonly NewFile[], options: { replace: boolean }): void {
+  const targets = files.map((file) => ({
+    ...file,
+    path: options.replace ? throughLink(file.path) : file.path,
+  }));
   const existing = checkTargets(
-    files.map(({ path: file }) => file),
+    targets.map(({ path: file }) => file),
     options,
   );
   const temporary: string[] = [];
+  const given: string[] = [];
+  const allowSignals = deferSignals();
   try {
-    for (const [index, file] of files.entries()) {
+    for (const [index, file] of targets.entries()) {
       mkdirSync(path.dirname(file.path), { recursive: true });
       const name = `${file.path}.${randomBytes(6).toString('hex')}.tmp`;
       temporary.push(name);
       writeNew(name, file, existing[index]);
     }
-    for (const [index, { path: file }] of files.entries()) renameSync(temporary[index] ?? '', file);
+    const give = options.replace ? renameSync : linkSync;
+    for (const [index, { path: file }] of targets.entries()) {
+      give(temporary[index] ?? '', file);
+      given.push(file);
+    }
   } catch (error) {
+    // Somebody else may have made one of them in the meantime, and it must stay as it is.
+    if (!options.replace) for (const file of given) rmSync(file, { force: true });
     throw unwritable(error);
   } finally {
     for (const name of temporary) rmSync(name, { force: true });
+    allowSignals();
   }
+}
+
+/** A link stays one, and what it leads to is replaced; one that leads nowhere is replaced itself. */
+function throughLink(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+}
+
+/** All of this happens within one turn: with a handler a signal waits for its end, and leaves no half a set behind. */
+function deferSignals(): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const received: NodeJS.Signals[] = [];
+  const note = (signal: NodeJS.Signals) => void received.push(signal);
+  for (const signal of signals) process.on(signal, note);
+  return () =>
+    setImmediate(() => {
+      for (const signal of signals) process.off(signal, note);
+      const [first] = received;
+      if (first !== undefined) process.kill(process.pid, first);
+    });
 }
 
 function writeNew(name: string, { text, mode }: NewFile, replaced: Stats | undefined): void {

@@ -20,7 +20,7 @@ export interface CertificateReport extends CertificateFacts {
   readonly file: string;
   /** Which one of the file, from 1 on. */
   readonly position: number;
-  readonly status: 'valid' | 'expired' | 'not yet valid';
+  readonly status: 'valid' | 'expired' | 'not yet valid' | 'unreadable';
   /** Whole days until it expires; negative when it has. */
   readonly daysLeft: number;
   readonly usableAs: readonly Use[];
@@ -71,11 +71,13 @@ export function reportCertificates(file: string, now: Date): readonly Certificat
 }
 
 function statusAt({ validFrom, validTo }: CertificateFacts, now: Date): CertificateReport['status'] {
+  if (Number.isNaN(validFrom.getTime()) || Number.isNaN(validTo.getTime())) return 'unreadable';
   if (validTo < now) return 'expired';
   return validFrom > now ? 'not yet valid' : 'valid';
 }
 
 function statusProblem({ validFrom, validTo }: CertificateFacts, status: string): string {
+  if (status === 'unreadable') return 'its dates can not be read, so nobody accepts it; make it anew';
   return status === 'expired'
     ? `it expired on ${validTo.toISOString()}; renew it, for example with: mysql-tls-proxy certs renew`
     : `it is not valid before ${validFrom.toISOString()}; check the clock of the machine that made it`;
@@ -132,7 +134,7 @@ interface SignerSearch {
 function signerOf({ certificate, facts, file, others, caFile, problems }: SignerSearch): string | undefined {
   if (facts.isSelfSigned) return 'itself';
   if (others.some((other) => isSignedBy(certificate, other))) return file;
-  if (file === caFile || !existsSync(caFile)) return undefined;
+  if (path.resolve(file) === path.resolve(caFile) || !existsSync(caFile)) return undefined;
   let authorities: readonly X509Certificate[];
   try {
     authorities = certificatesIn(readText(caFile), caFile);

@@ -1,6 +1,11 @@
 /** An inspection for people. */
+import { printable } from '../printable.js';
 import type { CertificateReport } from './certificate-report.js';
 import type { Inspection, KeyPairReport } from './inspection.js';
+import { dayOf } from './validity.js';
+
+/** Characters; a certificate may hold thousands of names. */
+const LONGEST_LINE = 4000;
 
 export function inspectionText({ certificates, keyPairs, problems }: Inspection): string {
   const parts = [
@@ -8,7 +13,12 @@ export function inspectionText({ certificates, keyPairs, problems }: Inspection)
     ...keyPairs.map((report) => keyPairText(report)),
     ...problems.map((problem) => `PROBLEM: ${problem}\n`),
   ];
-  return parts.join('\n');
+  // Whoever made a certificate chose what is in it, and perhaps the name of the file.
+  return parts
+    .join('\n')
+    .split('\n')
+    .map((line) => printable(line, LONGEST_LINE))
+    .join('\n');
 }
 
 function certificateText(report: CertificateReport): string {
@@ -28,7 +38,8 @@ function certificateText(report: CertificateReport): string {
 }
 
 function validityText({ validFrom, validTo, status, daysLeft }: CertificateReport): string {
-  const range = `${day(validFrom)} to ${day(validTo)}`;
+  const range = `${dayOf(validFrom)} to ${dayOf(validTo)}`;
+  if (status === 'unreadable') return `${range}, UNREADABLE`;
   if (status === 'expired') return `${range}, EXPIRED`;
   if (status === 'not yet valid') return `${range}, NOT YET VALID`;
   return `${range}, ${daysLeft} ${daysLeft === 1 ? 'day' : 'days'} left`;
@@ -69,5 +80,3 @@ function remarks({
 function table(lines: readonly [string, string][]): string {
   return lines.map(([name, value]) => `  ${name.padEnd(10)} ${value}\n`).join('');
 }
-
-const day = (date: Date): string => date.toISOString().slice(0, 10);

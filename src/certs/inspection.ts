@@ -1,9 +1,16 @@
 /** Looks at files and folders, and finds what is wrong in them. */
 import { createPublicKey } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { pemCertificates } from './certificate-facts.js';
-import { readersWarning, readPrivateKey, readPublicKey, readText, unreadable } from './certificate-file.js';
+import {
+  listFolder,
+  readersWarning,
+  readPrivateKey,
+  readPublicKey,
+  readText,
+  unreadable,
+} from './certificate-file.js';
 import { RSA_PRIVATE_FILE, RSA_PUBLIC_FILE } from './certificate-folder.js';
 import { type CertificateReport, reportCertificates } from './certificate-report.js';
 import { CertsError } from './certs-error.js';
@@ -59,9 +66,8 @@ export function hasProblems({ certificates, keyPairs, problems }: Inspection): b
 
 /** Keys are looked at beside their certificates, and requests not at all; what can't be read stays, to be reported. */
 function certificateFilesIn(folder: string): readonly string[] {
-  return readdirSync(folder)
+  return listFolder(folder)
     .filter((name) => /\.(pem|crt|cer)$/i.test(name))
-    .sort()
     .map((name) => path.join(folder, name))
     .filter((file) => !isOtherFile(file));
 }

@@ -5,20 +5,22 @@
  * who have the old ca.pem, until that one expires.
  */
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { namesSerialOfIssuer, reissueCertificate } from './authority.js';
+import { certificateFacts } from './certificate-facts.js';
 import {
   certificatesIn,
   isEncrypted,
   isSignedBy,
+  listFolder,
   privateKeyIn,
   readPrivateKey,
   readText,
 } from './certificate-file.js';
 import { CA_FILE, CA_KEY_FILE, keyFileBeside, type NewFile, reason } from './certificate-folder.js';
 import { CertsError } from './certs-error.js';
-import { caValidFor, DAY_MS, daysUntil, validFor } from './validity.js';
+import { caValidFor, DAY_MS, dayOf, daysUntil, type Validity, validFor } from './validity.js';
 
 export interface RenewalRequest {
   readonly folder: string;
@@ -86,16 +88,15 @@ export function planRenewal(request: RenewalRequest): RenewalPlan {
   const caStep =
     newCa === undefined
       ? leftAlone(ca, request)
-      : renewed(ca, caValidFor(request.days, request.now).notAfter);
+      : renewed(ca, newCaValidity(ca.certificate, request).notAfter);
   const steps = willRenew.map((leaf) => renewed(leaf, leafValidity.notAfter));
   if (newCa !== undefined) files.unshift(replacement(ca, [[ca.certificate, newCa]]));
   return { steps: [caStep, ...steps, ...notDue, ...refused], files, renewsCa };
 }
 
 function leafFiles(folder: string): readonly string[] {
-  return readdirSync(folder)
+  return listFolder(folder)
     .filter((name) => name.endsWith('-cert.pem'))
-    .sort()
     .map((name) => path.join(folder, name));
 }
 
@@ -144,9 +145,10 @@ function checkLeaf({ file, certificate }: Found, ca: X509Certificate, caFile: st
 
 function readCaKey(folder: string, ca: X509Certificate): KeyObject {
   const file = path.join(folder, CA_KEY_FILE);
-  if (ca.publicKey.asymmetricKeyType !== 'rsa') {
+  const { keyType } = certificateFacts(ca);
+  if (keyType !== 'RSA') {
     throw new CertsError(
-      `the CA has a key of type ${ca.publicKey.asymmetricKeyType}, and this program signs with RSA only; renew with the program that made it`,
+      `the CA has a key of type ${keyType}, and this program signs with RSA only; renew with the program that made it`,
     );
   }
   if (!existsSync(file))
@@ -169,7 +171,14 @@ function renewCa(ca: Found, leaves: readonly Found[], key: KeyObject, request: R
   }
   // OpenSSL does not take the CA for the issuer of a certificate that names another serial number.
   const keepSerialNumber = [ca, ...leaves].some((found) => namesSerialOfIssuer(found.certificate));
-  return reissueCertificate(certificate, caValidFor(request.days, request.now), key, { keepSerialNumber });
+  return reissueCertificate(certificate, newCaValidity(certificate, request), key, { keepSerialNumber });
+}
+
+/** Never shorter than it was. */
+function newCaValidity({ validTo }: X509Certificate, { days, now }: RenewalRequest): Validity {
+  const validity = caValidFor(days, now);
+  const before = new Date(validTo);
+  return before > validity.notAfter ? { ...validity, notAfter: before } : validity;
 }
 
 /** The file with other certificates in place of some; what stands between the PEM blocks describes the old ones. */
@@ -197,7 +206,7 @@ function modeOf(file: string): number {
 }
 
 function renewed({ file }: Found, end: Date): RenewalStep {
-  return { file, outcome: 'renewed', text: `valid until ${end.toISOString().slice(0, 10)}` };
+  return { file, outcome: 'renewed', text: `valid until ${dayOf(end)}` };
 }
 
 function leftAlone({ file, certificate }: Found, { now }: RenewalRequest): RenewalStep {
@@ -206,6 +215,6 @@ function leftAlone({ file, certificate }: Found, { now }: RenewalRequest): Renew
   return {
     file,
     outcome: 'not due',
-    text: `valid until ${end.toISOString().slice(0, 10)}, ${days} days left`,
+    text: `valid until ${dayOf(end)}, ${days} days left`,
   };
 }

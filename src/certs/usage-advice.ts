@@ -73,5 +73,11 @@ export function shellWord(text: string): string {
 
 /** In an option file `#` begins a comment, and a backslash an escape sequence; quotes keep the first from it. */
 export function optionFileValue(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `"${text.replaceAll('\\', '\\\\')}"`;
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  const escaped = text
+    .replaceAll('\\', '\\\\')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
+    .replaceAll('\t', '\\t');
+  return `"${escaped}"`;
 }

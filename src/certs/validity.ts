@@ -32,3 +32,8 @@ export function caValidFor(leafDays: number, now: Date): Validity {
 export function daysUntil(end: Date, now: Date): number {
   return Math.floor((end.getTime() - now.getTime()) / DAY_MS);
 }
+
+/** `2026-11-22`; a certificate may hold a date that nobody can read. */
+export function dayOf(date: Date): string {
+  return Number.isNaN(date.getTime()) ? 'unreadable' : date.toISOString().slice(0, 10);
+}

@@ -133,9 +133,10 @@ const bundle: Command = {
     reportingFailure(async () => {
       const folder = folderOf(values);
       const { BUNDLE_FILE, CERTIFICATE_MODE, writeFiles } = await import('../certs/certificate-folder.js');
-      const { bundleAdvice, bundleOf } = await import('../certs/bundle.js');
+      const { bundleAdvice, bundleOf, checkBundleFile } = await import('../certs/bundle.js');
       const file = path.resolve(oneText(values, 'out') ?? path.join(folder, BUNDLE_FILE));
       const made = bundleOf(folder);
+      checkBundleFile(file);
       const replace = values['force'] === true;
       writeFiles([{ path: file, text: made.pem, mode: CERTIFICATE_MODE }], { replace });
       print(`written: ${file} (${made.holds.join(', ')})\n${bundleAdvice(file, made)}`);
@@ -165,7 +166,9 @@ function print(text: string): void {
 
 /** Absolute. */
 function folderOf(values: CommandValues): string {
-  return path.resolve(oneText(values, 'dir') ?? DEFAULT_FOLDER);
+  const given = oneText(values, 'dir') ?? DEFAULT_FOLDER;
+  if (given === '') throw new UsageError('the directory is empty; name one, or leave it out');
+  return path.resolve(given);
 }
 
 function textsOf(values: CommandValues, name: string): readonly string[] | undefined {

@@ -55,6 +55,7 @@ const CURES: Readonly<Record<string, string>> = {
     'Add the root CA to --ssl-ca: it must hold the whole chain of --client-ssl-cert.',
   server_refused_key_pair_expired: 'Renew the certificate in --ssl-cert, and check the clock of the proxy.',
   server_refused_key_pair_revoked: 'Replace the certificate in --ssl-cert.',
+  key_pair_not_sent: 'Give with --ssl-cert a certificate with an RSA key of 2048 bit or more.',
   server_refused_tls: 'Look at the log of the proxy: it has the cause and the cure.',
   server_requires_tls: 'Set --server-ssl-mode of the proxy to VERIFY_IDENTITY: its server demands TLS.',
   account_requires_x509:
@@ -78,5 +79,7 @@ function forClientLeg(one: Finding): Finding {
   const code = one.code.startsWith('server_')
     ? (`client_leg_${one.code.slice('server_'.length)}` as const)
     : one.code;
-  return finding(code, one.severity, one.cause, cure);
+  // There it is the proxy that verifies, here it is the doctor.
+  const cause = one.cause.replace(/that the proxy does not (know|trust)/, 'that is not in --ssl-ca');
+  return finding(code, one.severity, cause, cure);
 }

@@ -2,7 +2,9 @@
  * The TLS part of an examination: as configured, the certificate and the key pair, what each profile would get, resumption,
  * and every version that the server accepts.
  */
-import type { CertificateFacts } from '../certs/certificate-facts.js';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type CertificateFacts, certificateFacts, pemCertificates } from '../certs/certificate-facts.js';
 import { type Address, formatAddress, type ServerLegConfig, type TlsProfile } from '../config/model.js';
 import { tlsProfiles } from '../config/tls-profiles.js';
 import { type ErrorCode, ProxyError } from '../errors.js';
@@ -44,6 +46,9 @@ export interface TlsExamination {
 
 /** By which a server ends the connection without saying why. */
 const SILENT_CODES: readonly string[] = ['server_closed', 'server_refused_tls'];
+
+/** Shorter ones have no room for RSA-PSS, which TLS 1.3 demands. */
+const SHORTEST_SIGNING_RSA_BITS = 1024;
 
 /** Codes of a TLS handshake that another profile may pass. */
 const PROFILE_CODES: readonly ErrorCode[] = [
@@ -178,11 +183,7 @@ async function visitSomehow(
   go: (config: ServerLegConfig) => Promise<Visit>,
 ): Promise<Visit> {
   if (configured.certificate !== undefined || working === undefined) return configured;
-  const code = configured.failure?.code;
-  if (code !== undefined && PROFILE_CODES.includes(code)) {
-    const other = await go(withProfile(server, working));
-    if (other.certificate !== undefined) return other;
-  }
+  // OpenSSL may refuse the key pair at the level of another profile.
   return go(withProfile(serverOnly(server), working));
 }
 
@@ -196,9 +197,14 @@ async function examineKeyPair(
 ): Promise<boolean | undefined> {
   if (server.sslCert === undefined) return undefined;
   const refused = [configured, seen].some(({ failure }) =>
-    /^server_refused_key_pair/.test(failure?.code ?? ''),
+    /^server_re(fused|quires)_key_pair/.test(failure?.code ?? ''),
   );
   if (refused) return false;
+  const unusable = whyNotSent(server.sslCert, configured.tls.version);
+  if (unusable !== undefined) {
+    findings.add(doctorFinding('key_pair_not_sent', unusable));
+    return undefined;
+  }
   // Refusing it silently looks like any other end of the connection.
   const isInDoubt = SILENT_CODES.includes(configured.failure?.code ?? '') || seen.certificate === undefined;
   if (!isInDoubt && (configured.certificate !== undefined || configured.failure === undefined)) return true;
@@ -214,6 +220,16 @@ async function examineKeyPair(
   return false;
 }
 
+/** OpenSSL leaves a certificate out, without a word, that it can not sign the handshake with. */
+function whyNotSent(certificateFile: string, version: string): string | undefined {
+  const [pem = ''] = pemCertificates(readFileSync(certificateFile, 'utf8'));
+  const { keyType, keyBits } = certificateFacts(new X509Certificate(pem));
+  const isOld = version === 'TLSv1' || version === 'TLSv1.1';
+  const canSign = keyType === 'RSA' ? keyBits >= SHORTEST_SIGNING_RSA_BITS : keyType === 'EC' || !isOld;
+  if (canSign || version === PLAINTEXT.version) return undefined;
+  return `the client certificate was not sent: its ${keyType} key of ${keyBits} bit can't sign a handshake of ${version}`;
+}
+
 async function resumesSessions(
   address: Address,
   server: ServerLegConfig,
@@ -225,8 +241,17 @@ async function resumesSessions(
   return (await visit(address, tls, limits)).tls.resumed;
 }
 
+/** Throws ProxyError where OpenSSL takes the files of the configuration, but not together with the rest of it. */
 function tlsFor(server: ServerLegConfig): ServerLegTls {
-  const tls = createServerLegTls(server);
+  let tls: ServerLegTls | undefined;
+  try {
+    tls = createServerLegTls(server);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ProxyError('server_tls_failed', `OpenSSL refuses the settings of the server leg (${reason})`, {
+      cause: error,
+    });
+  }
   if (tls === undefined) throw new Error('the server leg has no TLS settings');
   return tls;
 }

@@ -18,6 +18,10 @@ export const doctorTable = {
       'Compare SHOW CREATE USER of the account with the subject and issuer of --server-ssl-cert, or with the cipher ' +
       '(--server-tls-ciphersuites, --server-ssl-cipher).',
   },
+  key_pair_not_sent: {
+    severity: 'error',
+    cure: 'Give with --server-ssl-cert a certificate with an RSA key of 2048 bit or more.',
+  },
   login_denied: {
     severity: 'error',
     cure:

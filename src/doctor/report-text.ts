@@ -1,5 +1,6 @@
 /** The doctor's report for a person. */
 import type { CertificateFacts } from '../certs/certificate-facts.js';
+import { dayOf } from '../certs/validity.js';
 import { printable } from '../printable.js';
 import type { Report } from './examine.js';
 import type { Finding } from './findings.js';
@@ -75,14 +76,10 @@ function certificateLines(certificates: readonly CertificateFacts[]): string[] {
     row(index === 0 ? 'Certificate' : 'signed by', facts.subject),
     row('  issuer', facts.isSelfSigned ? 'itself' : facts.issuer),
     ...(index === 0 ? [row('  names', facts.names.join(', ') || 'none, only the common name')] : []),
-    row('  valid', `${day(facts.validFrom)} to ${day(facts.validTo)}`),
+    row('  valid', `${dayOf(facts.validFrom)} to ${dayOf(facts.validTo)}`),
     row('  key', `${facts.keyType} ${facts.keyBits} bit, signed with ${facts.signatureAlgorithm}`),
     row('  SHA-256', facts.fingerprint),
   ]);
-}
-
-function day(date: Date): string {
-  return Number.isNaN(date.getTime()) ? 'unreadable' : date.toISOString().slice(0, 10);
 }
 
 function versionLines({ versions }: Report): string[] {

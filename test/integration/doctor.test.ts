@@ -326,6 +326,34 @@ describe('files of the proxy', () => {
     });
   }
 
+  const legacy = ['--server-tls-profile', 'legacy'];
+  test('a key pair that OpenSSL uses with the legacy profile only, where another profile is looked at', async (t) => {
+    const running = orSkip(t, server);
+    if (running === undefined) return;
+    const old = issueCertificate({ commonName: 'old', purpose: 'client', issuer: ca, hash: 'sha1' });
+    const args = [
+      ...trusting,
+      ...legacy,
+      '--server-tls-version',
+      'TLSv1',
+      ...pairOf('sha1', old.certificate, old.key),
+    ];
+    const diagnosis = await diagnose(`127.0.0.1:${running.port}`, ...args);
+    // MySQL 9 itself does not take it either.
+    assert.deepEqual(errorsOf(diagnosis), ['server_tls_version_mismatch', 'server_refused_key_pair']);
+    assert.equal(diagnosis.findings[0]?.option, 'server-tls-profile');
+  });
+
+  test('a key pair that is too short to be sent is not called accepted', async (t) => {
+    const running = orSkip(t, server);
+    if (running === undefined) return;
+    const short = issueCertificate({ commonName: 'short', purpose: 'client', issuer: ca, keyBits: 512 });
+    const args = [...trusting, ...legacy, ...pairOf('short', short.certificate, short.key)];
+    const diagnosis = await diagnose(`127.0.0.1:${running.port}`, ...args);
+    assert.deepEqual(errorsOf(diagnosis), ['key_pair_not_sent']);
+    assert.equal(diagnosis.report['keyPairAccepted'], null);
+  });
+
   test('yaSSL breaks off without a word for the client certificate of another CA', async (t) => {
     const old = orSkip(t, await startOpenServer('mysql56', { tls: serverTls }));
     if (old === undefined) return;

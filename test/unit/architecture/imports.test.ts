@@ -37,7 +37,7 @@ const allowed: Record<string, readonly string[]> = {
     'observe/observers.ts',
   ],
   'config/': ['errors.ts', 'certs/certificate-facts.ts'],
-  'certs/': ['errors.ts'],
+  'certs/': ['errors.ts', 'printable.ts'],
   'doctor/': ['proxy/', 'tls/', 'wire/', 'certs/', 'config/', 'observe/', 'errors.ts', 'printable.ts'],
   'observe/': ['errors.ts', 'printable.ts', 'config/model.ts'],
   'workers/': ['service.ts', 'config/', 'proxy/', 'observe/', 'errors.ts', 'version.ts'],

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { bundleAdvice, bundleOf } from '../../../src/certs/bundle.js';
+import { bundleAdvice, bundleOf, checkBundleFile } from '../../../src/certs/bundle.js';
 import { type Identity, issueCertificate } from '../../support/certificates.js';
 
 const top = mkdtempSync(path.join(tmpdir(), 'bundle-'));
@@ -26,6 +26,25 @@ test('server, client, CA, in this order, and never a key', () => {
   assert.equal(bundle.pem, server.certificate + client.certificate + ca.certificate);
   assert.deepEqual(bundle.holds, ['server-cert.pem', 'client-cert.pem', 'ca.pem']);
   assert.equal(bundle.worksForAll, true);
+});
+
+test('intermediate CAs are part of it, and count', () => {
+  const middle = issueCertificate({ commonName: 'Middle', purpose: 'ca', issuer: ca });
+  const leaf = issueCertificate({ commonName: 'server', purpose: 'server', issuer: middle });
+  const whole = bundleOf(folderWith(leaf.certificate + middle.certificate, ca));
+  assert.equal(whole.pem, leaf.certificate + client.certificate + middle.certificate + ca.certificate);
+  assert.equal(whole.worksForAll, true);
+  assert.equal(bundleOf(folderWith(leaf.certificate + middle.certificate)).worksForAll, false);
+  assert.equal(bundleOf(folderWith(leaf.certificate, ca)).worksForAll, false);
+});
+
+test('a private key is not the place for it', () => {
+  const folder = folderWith(server.key + server.certificate, ca);
+  assert.throws(() => checkBundleFile(path.join(folder, 'server-cert.pem')), {
+    message: /holds a private key; choose/,
+  });
+  checkBundleFile(path.join(folder, 'ca.pem'));
+  checkBundleFile(path.join(folder, 'new.pem'));
 });
 
 test('it says whom it works for', () => {

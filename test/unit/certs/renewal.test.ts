@@ -165,7 +165,7 @@ test('refused as a whole: a CA that is not RSA', async (t) => {
   );
   if (isUnavailable(made)) return t.skip(made.unavailable);
   assert.equal(made.code, 0, made.stderr);
-  assert.throws(plan, { message: /type ec, and this program signs with RSA only/ });
+  assert.throws(plan, { message: /type EC, and this program signs with RSA only/ });
 });
 
 test('refused as a whole: a CA that another one signed and that ends too early', () => {
