@@ -9,9 +9,10 @@
 import type { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { certificatesIn, holdsPrivateKey, isSignedBy, readText } from './certificate-file.js';
+import { certificatesIn, isSignedBy, readText } from './certificate-file.js';
 import { CA_FILE } from './certificate-folder.js';
 import { CertsError } from './certs-error.js';
+import { holdsPrivateKey } from './pem.js';
 import { optionFileValue } from './usage-advice.js';
 
 const SERVER_FILE = 'server-cert.pem';

@@ -97,9 +97,17 @@ export function commonNameOf(name: string): string {
   return /(?:^|,)CN=((?:\\.|[^,\\])*)/.exec(name)?.[1] ?? '';
 }
 
-/** The certificates of a PEM text, the first one first. @throws Error where one of them can't be read. */
-export function pemCertificates(text: string): readonly string[] {
-  return text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+/** By today's measure. What signs itself is trusted as it is, whatever it is signed with. */
+export function isSignedWeakly({ signatureAlgorithm, isSelfSigned }: CertificateFacts): boolean {
+  return /sha1|md5/i.test(signatureAlgorithm) && !isSelfSigned;
+}
+
+/** NIST SP 800-57: 112 bit of security. */
+export const SHORTEST_RSA_KEY_BITS = 2048;
+
+/** The first trap of those who make certificates themselves: subject and issuer are equal, but another key signed. */
+export function hasNameOfItsCa({ isSelfIssued, isSelfSigned }: CertificateFacts): boolean {
+  return isSelfIssued && !isSelfSigned;
 }
 
 /** Node puts each part on a line of its own. */

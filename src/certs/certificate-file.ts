@@ -1,14 +1,12 @@
 /** Reads the certificates and keys of PEM files. */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { pemCertificates } from './certificate-facts.js';
 import { reason } from './certificate-folder.js';
 import { CertsError } from './certs-error.js';
+import { holdsPrivateKey, isEncrypted, opensslReason, pemCertificates } from './pem.js';
 
 /** By the group or by everyone. */
 const OTHERS_READ = 0o044;
-
-const PRIVATE_KEY = /-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----/;
 
 /** @throws CertsError where the file can't be read, or is none: reading from a FIFO might never end. */
 export function readText(file: string): string {
@@ -40,14 +38,6 @@ export function certificatesIn(text: string, file: string): readonly X509Certifi
       throw new CertsError(`certificate ${index + 1} in "${file}" is broken: ${opensslReason(error)}`);
     }
   });
-}
-
-export function holdsPrivateKey(text: string): boolean {
-  return PRIVATE_KEY.test(text);
-}
-
-export function isEncrypted(text: string): boolean {
-  return /BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text);
 }
 
 /** @throws CertsError where it is not there, broken or encrypted. */
@@ -102,9 +92,4 @@ export function unreadable(file: string, error: unknown): string {
   if (code === 'ENOENT' || code === 'ENOTDIR') return `"${file}" does not exist; check the path`;
   if (code === 'EACCES') return `"${file}" can't be read by this user; run this as the user who may`;
   return `"${file}" can't be read: ${reason(error)}`;
-}
-
-/** OpenSSL's words without its numbers; they never quote the file. */
-function opensslReason(error: unknown): string {
-  return reason(error).replace(/^error:[0-9A-F]+:/, '');
 }

@@ -2,18 +2,17 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { type CertificateFacts, certificateFacts, commonNameOf } from './certificate-facts.js';
 import {
-  certificatesIn,
-  holdsPrivateKey,
-  isEncrypted,
-  isSignedBy,
-  privateKeyIn,
-  readersWarning,
-  readText,
-} from './certificate-file.js';
+  type CertificateFacts,
+  certificateFacts,
+  commonNameOf,
+  isSignedWeakly,
+  SHORTEST_RSA_KEY_BITS,
+} from './certificate-facts.js';
+import { certificatesIn, isSignedBy, privateKeyIn, readersWarning, readText } from './certificate-file.js';
 import { CA_FILE, keyFileBeside } from './certificate-folder.js';
 import { CertsError } from './certs-error.js';
+import { holdsPrivateKey, isEncrypted } from './pem.js';
 import { daysUntil } from './validity.js';
 
 export interface CertificateReport extends CertificateFacts {
@@ -35,7 +34,6 @@ export interface CertificateReport extends CertificateFacts {
 
 export type Use = 'CA' | 'TLS server' | 'TLS client';
 
-const SMALLEST_RSA_BITS = 2048;
 const ANY_USE = '2.5.29.37.0';
 
 /** One for each certificate of the file. @throws CertsError where it can't be read, holds none or a broken one. */
@@ -176,13 +174,13 @@ function weaknesses(file: string, facts: CertificateFacts, usableAs: readonly Us
     found.push(
       'it has the common name of its CA, so clients may take it for self-signed (ERROR 2026); make one with another name',
     );
-  if (/sha1|md5/i.test(facts.signatureAlgorithm) && !facts.isSelfSigned)
+  if (isSignedWeakly(facts))
     found.push(
       `it is signed with ${facts.signatureAlgorithm}, which OpenSSL 3 refuses; certs renew signs with SHA-256`,
     );
-  if (facts.keyType === 'RSA' && facts.keyBits < SMALLEST_RSA_BITS)
+  if (facts.keyType === 'RSA' && facts.keyBits < SHORTEST_RSA_KEY_BITS)
     found.push(
-      `its key has only ${facts.keyBits} bit, which OpenSSL refuses at the security level of many systems; make one of ${SMALLEST_RSA_BITS} or more`,
+      `its key has only ${facts.keyBits} bit, which OpenSSL refuses at the security level of many systems; make one of ${SHORTEST_RSA_KEY_BITS} or more`,
     );
   // Without extendedKeyUsage only the name of the file tells a client's certificate from a server's.
   const isForServers =

@@ -2,7 +2,6 @@
 import { createPublicKey } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { pemCertificates } from './certificate-facts.js';
 import {
   listFolder,
   readersWarning,
@@ -14,6 +13,7 @@ import {
 import { RSA_PRIVATE_FILE, RSA_PUBLIC_FILE } from './certificate-folder.js';
 import { type CertificateReport, reportCertificates } from './certificate-report.js';
 import { CertsError } from './certs-error.js';
+import { pemCertificates } from './pem.js';
 
 /** Of private_key.pem and public_key.pem, which encrypt passwords where there is no TLS. */
 export interface KeyPairReport {

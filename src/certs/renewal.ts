@@ -11,7 +11,6 @@ import { namesSerialOfIssuer, reissueCertificate } from './authority.js';
 import { certificateFacts } from './certificate-facts.js';
 import {
   certificatesIn,
-  isEncrypted,
   isSignedBy,
   listFolder,
   privateKeyIn,
@@ -20,6 +19,7 @@ import {
 } from './certificate-file.js';
 import { CA_FILE, CA_KEY_FILE, keyFileBeside, type NewFile, reason } from './certificate-folder.js';
 import { CertsError } from './certs-error.js';
+import { isEncrypted } from './pem.js';
 import { caValidFor, DAY_MS, dayOf, daysUntil, type Validity, validFor } from './validity.js';
 
 export interface RenewalRequest {

@@ -1,10 +1,10 @@
 /** What the files of a route must hold: readable, certificates where certificates belong, keys that fit them. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { type CertificateFacts, certificateFacts } from '../certs/certificate-facts.js';
+import { opensslReason } from '../certs/pem.js';
 import type { RouteCheck } from './check-route.js';
-import { opensslReason, readCertificates, readKey, readPassphrase, readText } from './pem-files.js';
+import { readCertificates, readKey, readPassphrase, readText } from './pem-files.js';
 import { needsLegacyTls } from './tls-profiles.js';
 
 export function checkFiles(check: RouteCheck): void {
@@ -20,6 +20,8 @@ export function checkFiles(check: RouteCheck): void {
 interface CertificateFile {
   readonly path: string;
   readonly certificate: X509Certificate;
+  /** With the intermediate ones behind it. */
+  readonly chain: readonly X509Certificate[];
   readonly facts: CertificateFacts;
 }
 
@@ -122,21 +124,22 @@ function checkServerPair(check: RouteCheck): void {
 }
 
 function leafIn(check: RouteCheck, option: string, path: string | undefined): CertificateFile[] {
-  const [certificate] = readCertificates(check, option, path);
+  const chain = readCertificates(check, option, path);
+  const [certificate] = chain;
   if (certificate === undefined || path === undefined) return [];
-  return [{ path, certificate, facts: certificateFacts(certificate) }];
+  return [{ path, certificate, chain, facts: certificateFacts(certificate) }];
 }
 
 /** What the peer will look at. Warnings only: some peers do not look, and certificates may be renewed while it runs. */
 function checkOwnCertificate(
   { warn, problem, route }: RouteCheck,
   leg: 'client' | 'server',
-  { path, facts }: CertificateFile,
+  { path, chain, facts }: CertificateFile,
   usage: 'serverAuth' | 'clientAuth',
 ): void {
   const { validFrom, validTo, extendedKeyUsage } = facts;
   const option = `${leg}-ssl-cert`;
-  const refusal = whyTooWeak(path, needsLegacyTls(route[leg]));
+  const refusal = whyTooWeak(chain, needsLegacyTls(route[leg]));
   if (refusal !== undefined) {
     problem(option, {
       code: 'certificate_unusable',
@@ -169,8 +172,8 @@ function checkOwnCertificate(
 }
 
 /** At its default security level OpenSSL shows no certificate that is signed with SHA-1 or has a short key. */
-function whyTooWeak(path: string, isLegacy: boolean): string | undefined {
-  const cert = readFileSync(path);
+function whyTooWeak(chain: readonly X509Certificate[], isLegacy: boolean): string | undefined {
+  const cert = chain.join('');
   try {
     createSecureContext({ cert, ...(isLegacy ? { ciphers: 'DEFAULT@SECLEVEL=0' } : {}) });
     return undefined;

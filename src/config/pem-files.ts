@@ -1,7 +1,7 @@
 /** Reads the files of a route, and reports what can't be read: the caller goes on with what is left. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { pemCertificates } from '../certs/certificate-facts.js';
+import { holdsPrivateKey, isEncrypted, opensslReason, pemCertificates } from '../certs/pem.js';
 import type { RouteCheck } from './check-route.js';
 import { options } from './option-table.js';
 
@@ -64,7 +64,7 @@ export function readCertificates(
     return [];
   };
   if (blocks.length === 0) {
-    const swapped = /PRIVATE KEY-----/.test(text);
+    const swapped = holdsPrivateKey(text);
     return unusable(
       `"${path}" holds no certificate in PEM form${swapped ? ' but a private key' : ''}`,
       swapped ? 'are certificate and key swapped?' : 'give a PEM file (openssl x509 -inform DER converts)',
@@ -104,7 +104,7 @@ export function readKey(
 ): KeyObject | undefined {
   const text = readText(check, option, path);
   if (text === undefined) return undefined;
-  const encrypted = /BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text);
+  const encrypted = isEncrypted(text);
   const problem = (
     code: 'key_unusable' | 'key_encrypted' | 'key_passphrase_wrong',
     cause: string,
@@ -113,7 +113,7 @@ export function readKey(
     check.problem(option, { code, cause: `"${path}" ${cause}`, cure });
     return undefined;
   };
-  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
+  if (!holdsPrivateKey(text)) {
     const [cause, cure] = whatInstead(text);
     return problem('key_unusable', `holds no private key in PEM form${cause}`, cure);
   }
@@ -151,10 +151,4 @@ function whatInstead(text: string): [cause: string, cure: string] {
   if (text.includes('PUBLIC KEY-----'))
     return [' but a public key', 'give the private key that belongs to it'];
   return ['', 'give a PEM file'];
-}
-
-/** OpenSSL's words without its numbers; they never quote the file. */
-export function opensslReason(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/^error:[0-9A-F]+:/, '');
 }

@@ -2,32 +2,21 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { checkServerIdentity, type DetailedPeerCertificate } from 'node:tls';
-import { type CertificateFacts, certificateFacts, pemCertificates } from '../certs/certificate-facts.js';
+import { type CertificateFacts, certificateFacts, hasNameOfItsCa } from '../certs/certificate-facts.js';
+import { pemCertificates } from '../certs/pem.js';
+import { daysUntil } from '../certs/validity.js';
 import type { ServerLegConfig } from '../config/model.js';
 import { ProxyError } from '../errors.js';
-import { hasNameOfItsCa, serverNameMismatch } from '../tls/failures.js';
+import { serverNameMismatch } from '../tls/failures.js';
+import { chainOf } from '../tls/known-certificates.js';
 import { doctorFinding, type Finding, findingFromError, type Severity } from './findings.js';
 
 /** Days; long enough to act, short of the 90 days of common CAs. */
 const SOON_DAYS = 30;
-const DAY_MS = 86_400_000;
 
 /** The leaf first; the issuers are those that the server sent or that the CA file has. */
 export function chainFacts(leaf: DetailedPeerCertificate): readonly CertificateFacts[] {
   return chainOf(leaf).map(certificateFacts);
-}
-
-function chainOf(leaf: DetailedPeerCertificate): readonly X509Certificate[] {
-  const chain = [new X509Certificate(leaf.raw)];
-  let current = leaf;
-  while (
-    current.issuerCertificate !== undefined &&
-    current.issuerCertificate.fingerprint256 !== current.fingerprint256
-  ) {
-    current = current.issuerCertificate;
-    chain.push(new X509Certificate(current.raw));
-  }
-  return chain;
 }
 
 /** @param host the name or address that was connected to. */
@@ -37,8 +26,7 @@ export function certificateFindings(
   server: string,
   { sslMode, sslCa, sslCrl }: ServerLegConfig,
 ): readonly Finding[] {
-  const certificate = new X509Certificate(leaf.raw);
-  const facts = certificateFacts(certificate);
+  const facts = certificateFacts(new X509Certificate(leaf.raw));
   const verifies: Severity = sslMode === 'VERIFY_IDENTITY' || sslMode === 'VERIFY_CA' ? 'error' : 'warning';
   const findings: Finding[] = validityFindings(facts, server, verifies);
   if (
@@ -50,7 +38,7 @@ export function certificateFindings(
     const what = `no certificate in --server-ssl-ca has signed the certificate of ${server}`;
     findings.push(findingFromError(new ProxyError('server_certificate_untrusted', what), verifies));
   }
-  if (hasNameOfItsCa(certificate)) {
+  if (hasNameOfItsCa(facts)) {
     const what = `the certificate of ${server} has the same subject as the CA that signed it (${facts.subject})`;
     // Where the handshake fails because of it, that finding comes first and is an error.
     findings.push(findingFromError(new ProxyError('server_certificate_same_name_as_ca', what), 'warning'));
@@ -82,19 +70,19 @@ function validityFindings(
   server: string,
   severity: Severity,
 ): Finding[] {
-  const now = Date.now();
+  const now = new Date();
   const of = `the certificate of ${server}`;
   // OpenSSL refuses dates that can't be read, and says so.
   if (Number.isNaN(validFrom.getTime()) || Number.isNaN(validTo.getTime())) return [];
-  if (validTo.getTime() < now) {
+  if (validTo < now) {
     const what = `${of} expired on ${validTo.toISOString()}`;
     return [findingFromError(new ProxyError('server_certificate_expired', what), severity)];
   }
-  if (validFrom.getTime() > now) {
+  if (validFrom > now) {
     const what = `${of} is valid only from ${validFrom.toISOString()}`;
     return [findingFromError(new ProxyError('server_certificate_not_yet_valid', what), severity)];
   }
-  const days = Math.floor((validTo.getTime() - now) / DAY_MS);
+  const days = daysUntil(validTo, now);
   if (days >= SOON_DAYS) return [];
   return [
     doctorFinding(

@@ -72,9 +72,12 @@ export function clientLegReport(report: Report): Report {
 }
 
 function forClientLeg(one: Finding): Finding {
-  // The files of the doctor itself, by the names that its options have here.
-  if (one.code in fileFaults)
-    return JSON.parse(JSON.stringify(one).replaceAll('server-ssl-', 'ssl-')) as Finding;
+  if (one.code in fileFaults) {
+    // The files of the doctor itself, by the names that its options have here.
+    const renamed = (text: string) => text.replaceAll('server-ssl-', 'ssl-');
+    const option = one.option === undefined ? {} : { option: renamed(one.option) };
+    return { ...one, cause: renamed(one.cause), cure: renamed(one.cure), ...option };
+  }
   const cure = CURES[one.code] ?? one.cure.replaceAll('--server-', '--client-');
   const code = one.code.startsWith('server_')
     ? (`client_leg_${one.code.slice('server_'.length)}` as const)

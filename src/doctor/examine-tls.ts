@@ -4,7 +4,8 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type CertificateFacts, certificateFacts, pemCertificates } from '../certs/certificate-facts.js';
+import { type CertificateFacts, certificateFacts } from '../certs/certificate-facts.js';
+import { pemCertificates } from '../certs/pem.js';
 import { type Address, formatAddress, type ServerLegConfig, type TlsProfile } from '../config/model.js';
 import { tlsProfiles } from '../config/tls-profiles.js';
 import { type ErrorCode, ProxyError } from '../errors.js';
@@ -45,7 +46,7 @@ export interface TlsExamination {
 }
 
 /** By which a server ends the connection without saying why. */
-const SILENT_CODES: readonly string[] = ['server_closed', 'server_refused_tls'];
+const SILENT_CODES: readonly ErrorCode[] = ['server_closed', 'server_refused_tls'];
 
 /** Shorter ones have no room for RSA-PSS, which TLS 1.3 demands. */
 const SHORTEST_SIGNING_RSA_BITS = 1024;
@@ -206,9 +207,9 @@ async function examineKeyPair(
     return undefined;
   }
   // Refusing it silently looks like any other end of the connection.
-  const isInDoubt = SILENT_CODES.includes(configured.failure?.code ?? '') || seen.certificate === undefined;
-  if (!isInDoubt && (configured.certificate !== undefined || configured.failure === undefined)) return true;
   const code = configured.failure?.code;
+  const isSilent = code !== undefined && SILENT_CODES.includes(code);
+  if (configured.certificate !== undefined && !isSilent) return true;
   const profile = code !== undefined && PROFILE_CODES.includes(code) ? 'legacy' : server.tlsProfile;
   const unverified = withProfile({ ...server, sslMode: 'REQUIRED' }, profile);
   const withKeyPair = await go(unverified);

@@ -128,10 +128,6 @@ export class Findings {
     for (const one of findings) if (!this.#byCode.has(one.code)) this.#byCode.set(one.code, one);
   }
 
-  has(...codes: readonly FindingCode[]): boolean {
-    return codes.some((code) => this.#byCode.has(code));
-  }
-
   /** The worst first. */
   sorted(): readonly Finding[] {
     const order: readonly Severity[] = ['error', 'warning', 'info'];

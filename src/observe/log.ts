@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { build as buildPretty } from 'pino-pretty';
-import { errorTable, type ProxyError, serverRefusal } from '../errors.js';
+import { errorTable, ProxyError, serverRefusal } from '../errors.js';
 import { printable } from '../printable.js';
 import type { CloseReason, ConnectionRecord, Observer, TlsDescription } from './events.js';
 import { weakTls } from './weak-tls.js';
@@ -110,20 +110,14 @@ export function logObserver(logger: Logger): Observer {
       logger.debug({ ...summary(connection), ...loginOf(connection) }, 'user changed'),
     userChangeRefused: (connection, errno) =>
       logger.info({ ...details(connection), errno }, 'change of user refused by the server'),
-    failed: (connection, error) => {
-      const { leg, logLevel } = error.definition;
-      logger[logLevel]({ ...details(connection), code: error.code, leg, ...causeOf(error) }, error.message);
-    },
+    failed: (connection, error) => logError(logger, connection, error),
     refused: (connection, errno) => {
       const code = serverRefusal(errno);
       if (code === undefined) logger.info({ ...details(connection), errno }, 'login refused by the server');
-      else {
-        const { logLevel, cure } = errorTable[code];
-        logger[logLevel](
-          { ...details(connection), errno, code, leg: 'server' },
-          `mysql-tls-proxy, server leg: refused by the server with error ${errno}. ${cure}`,
-        );
-      }
+      else
+        logError(logger, connection, new ProxyError(code, `refused by the server with error ${errno}`), {
+          errno,
+        });
     },
     closed: (connection, reason) => {
       // Port scans and health checks open and close the port without a word.
@@ -135,6 +129,14 @@ export function logObserver(logger: Logger): Observer {
       );
     },
   };
+}
+
+function logError(logger: Logger, connection: ConnectionRecord, error: ProxyError, more: object = {}): void {
+  const { leg, logLevel } = error.definition;
+  logger[logLevel](
+    { ...details(connection), ...more, code: error.code, leg, ...causeOf(error) },
+    error.message,
+  );
 }
 
 function reasonLevel(reason: CloseReason): string {

@@ -71,8 +71,8 @@ export const weakTls = {
 
 export type TlsWeakness = keyof typeof weakTls;
 
-export const tlsWeaknesses = Object.keys(weakTls) as TlsWeakness[];
-
 export function weaknessesOfLeg(leg: 'client' | 'server'): readonly TlsWeakness[] {
-  return tlsWeaknesses.filter((weakness) => weakTls[weakness].cure[leg] !== undefined);
+  return (Object.keys(weakTls) as TlsWeakness[]).filter(
+    (weakness) => weakTls[weakness].cure[leg] !== undefined,
+  );
 }

@@ -71,7 +71,10 @@ export class Session {
         ? 'unix'
         : formatAddress({ kind: 'tcp', host: remoteAddress, port: socket.remotePort ?? 0 }),
     });
-    if (passthrough) Object.assign(this.#record, { clientTls: PASSED_THROUGH, serverTls: PASSED_THROUGH });
+    if (passthrough) {
+      this.#record.clientTls = PASSED_THROUGH;
+      this.#record.serverTls = PASSED_THROUGH;
+    }
     this.#client = {
       port: this.#clientPort(socket),
       isUnix: options.isUnix,

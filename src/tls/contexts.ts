@@ -7,7 +7,7 @@ import {
   type SecureContextOptions,
   type SecureVersion,
 } from 'node:tls';
-import { pemCertificates } from '../certs/certificate-facts.js';
+import { pemCertificates } from '../certs/pem.js';
 import type { ClientLegConfig, LegTlsConfig, ServerLegConfig, TlsVersion } from '../config/model.js';
 import { needsLegacyTls, TLS13_CIPHERSUITES, tlsProfiles } from '../config/tls-profiles.js';
 import type { TlsWeakness } from '../observe/weak-tls.js';
@@ -85,7 +85,7 @@ export function createClientLegTls(config: ClientLegConfig): ClientLegTls | unde
 
 function weaknessesOfOwnChain(pem: string): [fingerprint: string, weaknesses: readonly TlsWeakness[]] {
   const chain = pemCertificates(pem).map((block) => new X509Certificate(block));
-  return [chain[0]?.fingerprint256 ?? '', weaknessesOfChain(chain.map(({ raw }) => raw))];
+  return [chain[0]?.fingerprint256 ?? '', weaknessesOfChain(chain)];
 }
 
 export function createServerLegTls(config: ServerLegConfig): ServerLegTls | undefined {

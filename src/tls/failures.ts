@@ -1,7 +1,7 @@
 /** Says in words what a failed TLS handshake or certificate check means, and which error of the table it is. */
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { certificateFacts } from '../certs/certificate-facts.js';
+import { certificateFacts, hasNameOfItsCa } from '../certs/certificate-facts.js';
 import { type ErrorCode, type Leg, ProxyError } from '../errors.js';
 
 /** OpenSSL's verification results, as Node names them in `authorizationError`. */
@@ -89,7 +89,7 @@ function closerLook(
 ): { code: ErrorCode; what: string } {
   const { code } = failure;
   if (code !== 'server_certificate_self_signed' && code !== 'server_certificate_untrusted') return failure;
-  if (certificate !== undefined && hasNameOfItsCa(certificate)) {
+  if (certificate !== undefined && hasNameOfItsCa(certificateFacts(certificate))) {
     return {
       code: 'server_certificate_same_name_as_ca',
       what: 'has the same subject as the CA that signed it, so that it passes for self-signed',
@@ -102,12 +102,6 @@ function closerLook(
     };
   }
   return failure;
-}
-
-/** The first trap of those who make certificates themselves: subject and issuer are equal, but another key signed. */
-export function hasNameOfItsCa(certificate: X509Certificate): boolean {
-  const { isSelfIssued, isSelfSigned } = certificateFacts(certificate);
-  return isSelfIssued && !isSelfSigned;
 }
 
 /**

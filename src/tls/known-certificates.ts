@@ -1,4 +1,5 @@
 /** Certificates of peers: looked at once and remembered, because looking costs a good part of a handshake. */
+import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 import type { TlsWeakness } from '../observe/weak-tls.js';
 import type { ClientLegTls, KnownCertificate, ServerLegTls } from './contexts.js';
@@ -24,12 +25,13 @@ export function serverCertificate(
   return seen;
 }
 
-/** DER, the leaf first. Empty where the peer showed none; the root is its own issuer. */
-function chainOf(peer: PeerCertificate | DetailedPeerCertificate): readonly Buffer[] {
+/** The leaf first, its issuers as far as they are known. Empty where the peer showed none; the root is its own issuer. */
+export function chainOf(peer: PeerCertificate | DetailedPeerCertificate): readonly X509Certificate[] {
   if (peer.raw === undefined) return [];
   const issuer = 'issuerCertificate' in peer ? peer.issuerCertificate : undefined;
-  if (issuer === undefined || issuer.fingerprint256 === peer.fingerprint256) return [peer.raw];
-  return [peer.raw, ...chainOf(issuer)];
+  const certificate = new X509Certificate(peer.raw);
+  if (issuer === undefined || issuer.fingerprint256 === peer.fingerprint256) return [certificate];
+  return [certificate, ...chainOf(issuer)];
 }
 
 /** Looks at each certificate once. */
@@ -39,7 +41,7 @@ export function weaknessesOfClient(
 ): readonly TlsWeakness[] {
   const known = clientWeaknesses.get(fingerprint256);
   if (known !== undefined) return known;
-  const weaknesses = weaknessesOfChain([raw]);
+  const weaknesses = weaknessesOfChain([new X509Certificate(raw)]);
   if (clientWeaknesses.size >= MOST_CLIENT_CERTIFICATES) clientWeaknesses.clear();
   clientWeaknesses.set(fingerprint256, weaknesses);
   return weaknesses;

@@ -1,10 +1,9 @@
 /** Finds what is weak about a TLS connection, from what was negotiated and from the certificates. */
-import { X509Certificate } from 'node:crypto';
-import { certificateFacts } from '../certs/certificate-facts.js';
+import type { X509Certificate } from 'node:crypto';
+import { certificateFacts, isSignedWeakly, SHORTEST_RSA_KEY_BITS } from '../certs/certificate-facts.js';
 import type { TlsWeakness } from '../observe/weak-tls.js';
 
-/** NIST SP 800-57: 112 bit of security. */
-const SHORTEST_RSA_KEY_BITS = 2048;
+/** As safe as an RSA key of SHORTEST_RSA_KEY_BITS. */
 const SHORTEST_EC_KEY_BITS = 224;
 
 const CURRENT_VERSIONS: readonly string[] = ['TLSv1.2', 'TLSv1.3'];
@@ -28,17 +27,17 @@ export function weaknessesNegotiated(version: string, cipher: string): readonly 
   return found;
 }
 
-/** @param chain DER, the leaf first; a certificate that signs itself is trusted as it is, whatever it is signed with. */
-export function weaknessesOfChain(chain: readonly Buffer[]): readonly TlsWeakness[] {
-  const found = chain.flatMap((der) => weaknessesOfCertificate(new X509Certificate(der)));
+/** @param chain the leaf first. */
+export function weaknessesOfChain(chain: readonly X509Certificate[]): readonly TlsWeakness[] {
+  const found = chain.flatMap(weaknessesOfCertificate);
   return [...new Set(found)];
 }
 
-export function weaknessesOfCertificate(certificate: X509Certificate): readonly TlsWeakness[] {
+function weaknessesOfCertificate(certificate: X509Certificate): readonly TlsWeakness[] {
   const facts = certificateFacts(certificate);
-  const { keyType, keyBits, signatureAlgorithm } = facts;
+  const { keyType, keyBits } = facts;
   const found: TlsWeakness[] = [];
-  if (/sha1|md5/i.test(signatureAlgorithm) && !facts.isSelfSigned) found.push('sha1_signature');
+  if (isSignedWeakly(facts)) found.push('sha1_signature');
   const shortest = keyType === 'EC' ? SHORTEST_EC_KEY_BITS : SHORTEST_RSA_KEY_BITS;
   const isShort = keyType === 'EC' || keyType === 'RSA' ? keyBits < shortest : keyType === 'dsa';
   if (isShort) found.push('short_key');

@@ -1,10 +1,10 @@
 /** The replication threads of MySQL 5.6, which know no TLS above 1.0: a row that is written on the source arrives. */
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { RealServer, Row } from '../support/servers.js';
+import type { RealServer } from '../support/servers.js';
 import type { CompatibilityCertificates } from './compatibility-certificates.js';
 import { itemColumns } from './compatibility-servers.js';
 import type { Outcome, SessionSeen, Task } from './compatibility-task.js';
+import { binlogEnd, statusWhen } from './replica-status.js';
 
 /** `CA`: it verifies the proxy's certificate. `key pair`: and shows one of its own. */
 export type ReplicaTls = 'off' | 'CA' | 'key pair';
@@ -65,19 +65,6 @@ function tlsClauses(tls: ReplicaTls, { forOldClients: { ca, client } }: Compatib
     `MASTER_SSL=${useTls}, MASTER_SSL_CA='${caFile}', MASTER_SSL_VERIFY_SERVER_CERT=${useTls}, ` +
     `MASTER_SSL_CERT='${certFile}', MASTER_SSL_KEY='${keyFile}'`
   );
-}
-
-async function binlogEnd(source: RealServer): Promise<{ file: string; position: number }> {
-  const [end] = await source.sql(source.kind === 'mysql9' ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS');
-  return { file: String(end?.['File']), position: Number(end?.['Position']) };
-}
-
-async function statusWhen(old: RealServer, isThere: (status: Row) => boolean): Promise<Row> {
-  for (;;) {
-    const [status = {}] = await old.sql('SHOW SLAVE STATUS');
-    if (isThere(status)) return status;
-    await delay(50);
-  }
 }
 
 /**

@@ -6,15 +6,15 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ProxyOptions } from '../../src/index.js';
 import { makeCertificates } from '../support/certificates.js';
 import { makeTemporaryFolder } from '../support/clean-up.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
-import { type RealServer, type Row, startMysql9, startMysql56 } from '../support/servers.js';
+import { type RealServer, startMysql9, startMysql56 } from '../support/servers.js';
 import { type Account, createAccount } from './accounts.js';
 import { type ProxyUnderTest, startProxyUnderTest } from './proxy-under-test.js';
 import { orSkip, overTls, stopServer } from './real-server.js';
+import { binlogEnd, statusWhen } from './replica-status.js';
 
 const certificates = makeCertificates(makeTemporaryFolder());
 const columns = '(id INT PRIMARY KEY, name VARCHAR(40)) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci';
@@ -254,17 +254,4 @@ async function pointAt(
      MASTER_PASSWORD='${replica.password}', MASTER_LOG_FILE='${file}', MASTER_LOG_POS=${position},
      MASTER_CONNECT_RETRY=1, ${ssl}`,
   );
-}
-
-async function binlogEnd(modern: RealServer): Promise<{ file: string; position: number }> {
-  const [end] = await modern.sql('SHOW BINARY LOG STATUS');
-  return { file: String(end?.['File']), position: Number(end?.['Position']) };
-}
-
-async function statusWhen(old: RealServer, isThere: (status: Row) => boolean): Promise<Row> {
-  for (;;) {
-    const [status = {}] = await old.sql('SHOW SLAVE STATUS');
-    if (isThere(status)) return status;
-    await delay(50);
-  }
 }

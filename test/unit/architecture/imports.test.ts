@@ -21,6 +21,7 @@ const allowed: Record<string, readonly string[]> = {
   'tls/': [
     'errors.ts',
     'certs/certificate-facts.ts',
+    'certs/pem.ts',
     'config/model.ts',
     'config/tls-profiles.ts',
     'observe/events.ts',
@@ -36,7 +37,7 @@ const allowed: Record<string, readonly string[]> = {
     'observe/events.ts',
     'observe/observers.ts',
   ],
-  'config/': ['errors.ts', 'certs/certificate-facts.ts'],
+  'config/': ['errors.ts', 'certs/certificate-facts.ts', 'certs/pem.ts'],
   'certs/': ['errors.ts', 'printable.ts'],
   'doctor/': ['proxy/', 'tls/', 'wire/', 'certs/', 'config/', 'observe/', 'errors.ts', 'printable.ts'],
   'observe/': ['errors.ts', 'printable.ts', 'config/model.ts'],
