@@ -27,6 +27,8 @@ const PADDING_LENGTH = 42;
  */
 export function decryptPassword(key: RsaKey, encrypted: Buffer, nonce: Buffer): Buffer {
   const substitute = Buffer.from(randomBytes(16).toString('hex'), 'latin1');
+  // OpenSSL takes a number whose leading zero bytes were left out; RFC 8017 §7.1.2 wants the key's whole length.
+  if (encrypted.length !== keyLengthBytes(key.privateKey)) return substitute;
   let scrambled: Buffer;
   try {
     scrambled = privateDecrypt({ key: key.privateKey, ...PADDING }, encrypted);
@@ -48,7 +50,7 @@ export function decodePublicKey(pem: Buffer): KeyObject {
 
 /** Throws an Error for a password of more bytes than the key has less 43. */
 export function encryptPassword(publicKey: KeyObject, password: Buffer, nonce: Buffer): Buffer {
-  const keyLength = (publicKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8;
+  const keyLength = keyLengthBytes(publicKey);
   const clear = encodeClearPassword(password);
   if (clear.length > keyLength - PADDING_LENGTH) {
     clear.fill(0);
@@ -59,4 +61,8 @@ export function encryptPassword(publicKey: KeyObject, password: Buffer, nonce: B
   const encrypted = publicEncrypt({ key: publicKey, ...PADDING }, scrambled);
   scrambled.fill(0);
   return encrypted;
+}
+
+function keyLengthBytes(key: KeyObject): number {
+  return Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
 }

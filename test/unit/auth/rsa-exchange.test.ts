@@ -84,6 +84,13 @@ test('what can not be decrypted is a wrong password, another one each time, and 
   }
 });
 
+test('a blob without its leading zero byte is as wrong as any other of the wrong length', () => {
+  let right = encryptedAnswer(publicKey, 'secret', nonce);
+  while (right.readUInt8(0) !== 0) right = encryptedAnswer(publicKey, 'secret', nonce);
+  assert.equal(decryptPassword(key, right, nonce).toString(), 'secret');
+  assert.ok(decryptPassword(key, right.subarray(1), nonce).length >= 16);
+});
+
 test('a decrypted text without its zero byte loses its last character, as it does at servers', () => {
   const bare = publicEncrypt({ key: publicKey, oaepHash: 'sha1' }, xorRepeated(Buffer.from('secret'), nonce));
   assert.equal(decryptPassword(key, bare, nonce).toString(), 'secre');
