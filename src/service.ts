@@ -2,7 +2,7 @@
 import type { ProxyConfig } from './config/model.js';
 import { type AdminServer, startAdminServer } from './observe/admin-server.js';
 import type { Observer } from './observe/events.js';
-import { createMetrics } from './observe/metrics.js';
+import { createMetrics } from './observe/metrics/aggregates.js';
 import { type BoundAddress, startProxy } from './proxy/proxy.js';
 import { packageVersion } from './version.js';
 

@@ -64,6 +64,10 @@ export interface RouteConfig {
   readonly authBridge: 'off' | 'sha256';
   /** Passwords and tokens may be sent in clear although a leg is not TLS. */
   readonly allowCleartext: boolean;
+  /** Clients that are not on TLS 1.2 or newer are kept in a table, and REQUIRED refuses none of them. */
+  readonly reportPlaintext: boolean;
+  /** Whether the server is told of the client leg, where the client sends attributes. */
+  readonly connectionAttributes: 'on' | 'off';
   /** PEM, RSA, 2048-8192 bit. Undefined: the proxy's own key. */
   readonly rsaPrivateKey?: string;
   readonly client: ClientLegConfig;
@@ -89,8 +93,11 @@ export interface ProxyConfig {
   readonly handshakeTimeout: number;
   /** Over all routes. */
   readonly maxConnections: number;
-  /** Where /metrics, /livez and /readyz are served; undefined: nowhere. */
+  /** Where the page, metrics and health checks are served; undefined: nowhere. */
   readonly adminListen?: Address;
+  readonly metrics: 'all' | 'aggregates' | 'none';
+  /** Most connections that /metrics/connections shows. */
+  readonly connectionMetricsLimit: number;
   /** The credentials file, absolute. It is not read again: `users` holds what was in it. */
   readonly credentials?: string;
   /** Each pair of user and route once; empty without a credentials file. */

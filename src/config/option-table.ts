@@ -102,6 +102,27 @@ export const optionTable = [
     default: 'false',
   }),
   defineOption({
+    name: 'report-plaintext',
+    scope: 'route',
+    type: switchedOn,
+    metavar: '',
+    description:
+      'Keep a table of the clients that are not on TLSv1.2 or newer, for "mysql-tls-proxy report" and the page of ' +
+      'admin-listen. Nobody is refused because of it: while it is on, client-ssl-mode REQUIRED only reports those that it ' +
+      'would refuse; client-plaintext-from holds as ever',
+    default: 'false',
+  }),
+  defineOption({
+    name: 'connection-attributes',
+    scope: 'route',
+    type: oneOf(['on', 'off']),
+    metavar: 'on|off',
+    description:
+      'Add _client_ssl_version, _client_ssl_cipher and _client_ip, those of the client leg, to the connection attributes ' +
+      'of clients that send any; seen in performance_schema.session_connect_attrs of the server',
+    default: 'on',
+  }),
+  defineOption({
     name: 'rsa-private-key',
     scope: 'route',
     type: filePath,
@@ -171,9 +192,29 @@ export const optionTable = [
     scope: 'process',
     type: listenAddressOrOff,
     metavar: 'HOST:PORT|off',
-    description: 'Where /metrics, /livez and /readyz are served over HTTP',
+    description:
+      'Where the page for people, /metrics, /metrics/connections, /connections, /livez and /readyz are served over HTTP',
     default: '127.0.0.1:9307',
     reloadable: false,
+  }),
+  defineOption({
+    name: 'metrics',
+    scope: 'process',
+    type: oneOf(['all', 'aggregates', 'none']),
+    metavar: 'all|aggregates|none',
+    description:
+      'What is kept for admin-listen: all, aggregates (nothing about single connections and users: /metrics alone), or ' +
+      'none (health checks alone)',
+    default: 'all',
+    reloadable: false,
+  }),
+  defineOption({
+    name: 'connection-metrics-limit',
+    scope: 'process',
+    type: count,
+    metavar: 'COUNT',
+    description: 'How many connections /metrics/connections shows at most, the busiest first',
+    default: '1000',
   }),
   defineOption({
     name: 'log-level',

@@ -91,6 +91,8 @@ function proxyConfig(route: RouteConfig, { connectTimeout, handshakeTimeout }: V
     connectTimeout,
     handshakeTimeout,
     maxConnections: 10,
+    metrics: 'none',
+    connectionMetricsLimit: 1,
     logLevel: 'silent',
     logFormat: 'json',
   };

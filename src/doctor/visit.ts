@@ -56,7 +56,10 @@ export async function visit(
   tls: ServerLegTls | undefined,
   limits: VisitLimits,
 ): Promise<Visit> {
-  const server = await openServer([address], limits.connectTimeout, new AbortController().signal);
+  const server = await openServer([address], {
+    connectTimeout: limits.connectTimeout,
+    signal: new AbortController().signal,
+  });
   const limit = timeLimit(
     limits.handshakeTimeout,
     () => new ProxyError('server_timeout', `${server.name} did not go on with the handshake in time`),

@@ -43,6 +43,12 @@ export const PASSED_THROUGH: TlsDescription = Object.freeze({
  */
 export type AuthenticationPath = 'relayed' | 'translated' | 'bridged' | 'credentials';
 
+/** MySQL protocol bytes of one leg, as the proxy sees it: inside TLS, without the records around it. */
+export interface LegBytes {
+  in: number;
+  out: number;
+}
+
 /** One connection of a client and what is known of it so far. Observers read it and keep no reference after `closed`. */
 export interface ConnectionRecord {
   /** Counts from 1 in each process. */
@@ -67,11 +73,14 @@ export interface ConnectionRecord {
   serverPlugin: string;
   /** Of the last login or COM_CHANGE_USER. */
   authentication: AuthenticationPath;
+  /** What the client says of its program and library in its connection attributes, such as `mysql 8.0.36`; else empty. */
+  clientProgram: string;
   clientTls: TlsDescription;
   serverTls: TlsDescription;
-  /** MySQL protocol bytes (inside TLS, not the records around it) after authentication. */
-  bytesFromClient: number;
-  bytesFromServer: number;
+  readonly clientBytes: LegBytes;
+  readonly serverBytes: LegBytes;
+  /** Commands after the login, as far as they can be seen: 0 for compressed and passed-through sessions. */
+  commands: number;
 }
 
 /** Of a connection of which nothing more is known yet, opened now. */
@@ -89,10 +98,12 @@ export function newConnectionRecord(
     clientPlugin: '',
     serverPlugin: '',
     authentication: 'relayed',
+    clientProgram: '',
     clientTls: PLAINTEXT,
     serverTls: PLAINTEXT,
-    bytesFromClient: 0,
-    bytesFromServer: 0,
+    clientBytes: { in: 0, out: 0 },
+    serverBytes: { in: 0, out: 0 },
+    commands: 0,
   };
 }
 
@@ -100,19 +111,31 @@ export function newConnectionRecord(
 export type CloseReason = 'client_closed' | 'server_closed' | 'login_refused' | ProxyError['code'];
 
 /**
- * Called synchronously, in this order: `opened`, then any of `tlsEstablished` and `tlsFailed`, then `established`,
- * `refused` or `failed`; after `established` any number of `userChanged` and `userChangeRefused`, and perhaps `failed`;
- * last `closed` (always, once). Must not throw.
+ * Called synchronously, in this order: `opened`, then any of `serverUnreachable`, `serverReached`, `tlsEstablished` and
+ * `tlsFailed`, then `established`, `refused` or `failed`; after `established` any number of `commandSent`,
+ * `commandAnswered`, `userChanged` and `userChangeRefused`, and perhaps `failed`; last `closed` (always, once). Must not
+ * throw.
  */
 export interface Observer {
   /** A client was accepted. */
   opened?(connection: ConnectionRecord): void;
+  /** A server greeted. `seconds`: from the beginning of the attempt, name lookup included. */
+  serverReached?(connection: ConnectionRecord, server: string, seconds: number): void;
+  /** One of the route's servers did not greet; the next one is tried, or `failed` follows. */
+  serverUnreachable?(connection: ConnectionRecord, server: string, error: ProxyError): void;
   /** A TLS handshake ended well; the connection's `clientTls` or `serverTls` has just been set. */
   tlsEstablished?(connection: ConnectionRecord, leg: 'client' | 'server'): void;
   /** A TLS handshake, or the check of the peer's certificate, failed. `failed` follows. */
   tlsFailed?(connection: ConnectionRecord, leg: 'client' | 'server', error: ProxyError): void;
   /** The login was accepted; both legs are relayed from here on. */
   established?(connection: ConnectionRecord): void;
+  /**
+   * The last byte of a command, the first byte of whose payload is `command`, went to the server. An observer that has this
+   * or `commandAnswered` has every command looked at.
+   */
+  commandSent?(connection: ConnectionRecord, command: number): void;
+  /** The first byte of its reply came, so many seconds later. Some commands are not answered. */
+  commandAnswered?(connection: ConnectionRecord, command: number, seconds: number): void;
   /** A COM_CHANGE_USER was accepted; `user` and what belongs to the login have just been set. */
   userChanged?(connection: ConnectionRecord): void;
   /** The server refused a COM_CHANGE_USER (its own ERR went through unchanged); `user` is the one from before. */

@@ -178,10 +178,10 @@ function describeTls({ version, cipher, resumed, peerSubject }: TlsDescription):
   };
 }
 
-function legsOf({ clientTls, serverTls, bytesFromClient, bytesFromServer }: ConnectionRecord): object {
+function legsOf({ clientTls, serverTls, clientBytes, serverBytes }: ConnectionRecord): object {
   return {
-    clientLeg: { ...describeTls(clientTls), bytesIn: bytesFromClient, bytesOut: bytesFromServer },
-    serverLeg: { ...describeTls(serverTls), bytesIn: bytesFromServer, bytesOut: bytesFromClient },
+    clientLeg: { ...describeTls(clientTls), bytesIn: clientBytes.in, bytesOut: clientBytes.out },
+    serverLeg: { ...describeTls(serverTls), bytesIn: serverBytes.in, bytesOut: serverBytes.out },
   };
 }
 

@@ -1,5 +1,5 @@
 /** Makes one observer of several. */
-import type { Observer } from './events.js';
+import type { ConnectionRecord, Observer } from './events.js';
 
 /**
  * Calls each in turn. An observer that throws, or returns a promise that rejects, breaks its contract; it must not break
@@ -16,8 +16,23 @@ export function combineObservers(observers: readonly Observer[]): Observer {
       }
     }
   };
+  // Looking at commands costs something for each: only where somebody wants to know.
+  const wantsSent = observers.some((observer) => observer.commandSent !== undefined);
+  const wantsAnswered = observers.some((observer) => observer.commandAnswered !== undefined);
   return {
+    ...(wantsSent && {
+      commandSent: (connection: ConnectionRecord, command: number) =>
+        tell((observer) => observer.commandSent?.(connection, command)),
+    }),
+    ...(wantsAnswered && {
+      commandAnswered: (connection: ConnectionRecord, command: number, seconds: number) =>
+        tell((observer) => observer.commandAnswered?.(connection, command, seconds)),
+    }),
     opened: (connection) => tell((observer) => observer.opened?.(connection)),
+    serverReached: (connection, server, seconds) =>
+      tell((observer) => observer.serverReached?.(connection, server, seconds)),
+    serverUnreachable: (connection, server, error) =>
+      tell((observer) => observer.serverUnreachable?.(connection, server, error)),
     tlsEstablished: (connection, leg) => tell((observer) => observer.tlsEstablished?.(connection, leg)),
     tlsFailed: (connection, leg, error) => tell((observer) => observer.tlsFailed?.(connection, leg, error)),
     established: (connection) => tell((observer) => observer.established?.(connection)),

@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import { ProxyError } from '../errors.js';
+import type { LegBytes } from '../observe/events.js';
 import { isTlsError, tlsFailure } from '../tls/failures.js';
 import {
   decodeHeader,
@@ -26,6 +27,8 @@ const NO_BYTES = Buffer.alloc(0);
 
 export class PacketPort {
   readonly socket: Socket;
+  /** Counted up by each packet that is read or written. */
+  readonly bytes: LegBytes;
   readonly #leg: 'client' | 'server';
   /** `HOST:PORT` of the peer, for messages. */
   readonly #peer: string;
@@ -48,11 +51,13 @@ export class PacketPort {
     options: {
       leg: 'client' | 'server';
       peer: string;
+      bytes?: LegBytes;
       nextSequenceId?: number;
       onGone?: ((reason: ProxyError) => void) | undefined;
     },
   ) {
     this.socket = socket;
+    this.bytes = options.bytes ?? { in: 0, out: 0 };
     this.#leg = options.leg;
     this.#peer = options.peer;
     this.#nextSequenceId = options.nextSequenceId ?? 0;
@@ -94,6 +99,7 @@ export class PacketPort {
   /** Sends one payload under the leg's next sequence id. */
   write(payload: Buffer): void {
     this.socket.write(encodePacket(this.#nextSequenceId, payload));
+    this.bytes.out += HEADER_LENGTH + payload.length;
     this.#nextSequenceId = (this.#nextSequenceId + 1) & 0xff;
   }
 
@@ -102,6 +108,7 @@ export class PacketPort {
     const packet = encodePacket(this.#nextSequenceId, payload);
     payload.fill(0);
     this.socket.write(packet, () => packet.fill(0));
+    this.bytes.out += packet.length;
     this.#nextSequenceId = (this.#nextSequenceId + 1) & 0xff;
   }
 
@@ -182,6 +189,7 @@ export class PacketPort {
     const payload = payloadLength === 0 ? NO_BYTES : this.#take(payloadLength);
     if (payload === undefined) return undefined;
     this.#header = undefined;
+    this.bytes.in += HEADER_LENGTH + payloadLength;
     this.#nextSequenceId = (sequenceId + 1) & 0xff;
     return { sequenceId, payload };
   }

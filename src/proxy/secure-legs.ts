@@ -86,11 +86,11 @@ async function upgrade(
   handshake: (raw: Socket) => Promise<Upgraded>,
   onGone?: (reason: ProxyError) => void,
 ): Promise<Upgraded> {
-  const { nextSequenceId } = leg.port;
+  const { nextSequenceId, bytes } = leg.port;
   const peer = name === 'client' ? record.clientAddress : record.serverAddress;
   try {
     const upgraded = await handshake(leg.port.release());
-    leg.port = new PacketPort(upgraded.socket, { leg: name, peer, nextSequenceId, onGone });
+    leg.port = new PacketPort(upgraded.socket, { leg: name, peer, bytes, nextSequenceId, onGone });
     return upgraded;
   } catch (error) {
     // A client that goes away while the server leg negotiates is no failure of that leg.

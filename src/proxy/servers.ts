@@ -1,28 +1,43 @@
 /** Opens the server leg: the first of a route's servers that speaks. */
 import { connect, type Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { type Address, formatAddress } from '../config/model.js';
 import { ProxyError, toProxyError } from '../errors.js';
+import type { LegBytes } from '../observe/events.js';
 import { leaveServer } from './leave-server.js';
 import { ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { timeLimit } from './time-limit.js';
 
+export interface OpenOptions {
+  /** Milliseconds, for each server. */
+  readonly connectTimeout: number;
+  readonly signal: AbortSignal;
+  /** Counted up by what is read and written. */
+  readonly bytes?: LegBytes;
+  /** Told of each attempt; `seconds` from its beginning to the server's first packet. */
+  readonly onReached?: (server: string, seconds: number) => void;
+  readonly onUnreachable?: (server: string, error: ProxyError) => void;
+}
+
 /**
- * Connects and waits for the server's first packet, each server for at most `connectTimeout` milliseconds. Rejects with
- * a ProxyError that names every server and its failure, or with the signal's reason.
+ * Connects and waits for the server's first packet. Rejects with a ProxyError that names every server and its failure, or
+ * with the signal's reason.
  */
-export async function openServer(
-  servers: readonly Address[],
-  connectTimeout: number,
-  signal: AbortSignal,
-): Promise<ServerLeg> {
+export async function openServer(servers: readonly Address[], options: OpenOptions): Promise<ServerLeg> {
+  const { signal, onReached, onUnreachable } = options;
   const failures: ProxyError[] = [];
   for (const address of servers) {
+    const started = performance.now();
     try {
-      return await openOne(address, connectTimeout, signal);
+      const leg = await openOne(address, options);
+      onReached?.(leg.name, (performance.now() - started) / 1000);
+      return leg;
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      failures.push(toProxyError(error));
+      const failure = toProxyError(error);
+      onUnreachable?.(formatAddress(address), failure);
+      failures.push(failure);
     }
   }
   const [first] = failures;
@@ -33,7 +48,7 @@ export async function openServer(
   );
 }
 
-async function openOne(address: Address, connectTimeout: number, signal: AbortSignal): Promise<ServerLeg> {
+async function openOne(address: Address, { connectTimeout, signal, bytes }: OpenOptions): Promise<ServerLeg> {
   const name = formatAddress(address);
   const seconds = connectTimeout / 1000;
   const limit = timeLimit(connectTimeout, () =>
@@ -54,7 +69,11 @@ async function openOne(address: Address, connectTimeout: number, signal: AbortSi
   tuneSocket(socket);
   try {
     await connected(socket, name, either);
-    const port = new PacketPort(socket, { leg: 'server', peer: name });
+    const port = new PacketPort(socket, {
+      leg: 'server',
+      peer: name,
+      ...(bytes === undefined ? {} : { bytes }),
+    });
     const greeted = async (until: AbortSignal): Promise<ServerLeg> => {
       const { payload: firstPacket } = await port.read(until).catch(notMysql);
       return { port, address, name, firstPacket, stage: 'greeted', sslRequest: undefined };

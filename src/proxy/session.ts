@@ -103,17 +103,24 @@ export class Session {
   }
 
   async #serve(): Promise<CloseReason> {
-    const { route, connectTimeout } = this.#options;
+    const { route, connectTimeout, observer } = this.#options;
+    const record = this.#record;
     let opening: Promise<ServerLeg> | undefined;
     try {
       this.#refuseEarly();
       const { server, decision, terms } = await this.#inTime(async () => {
-        opening = openServer(route.config.servers, connectTimeout, this.#deadline.signal);
+        opening = openServer(route.config.servers, {
+          connectTimeout,
+          signal: this.#deadline.signal,
+          bytes: record.serverBytes,
+          onReached: (address, seconds) => observer.serverReached?.(record, address, seconds),
+          onUnreachable: (address, error) => observer.serverUnreachable?.(record, address, error),
+        });
         const reached = await unlessAborted(opening, this.#signal);
         return { server: reached, ...(await this.#negotiate(reached)) };
       });
       if (!decision.accepted) return this.#refuse(server, decision.errno);
-      this.#options.observer.established?.(this.#record);
+      observer.established?.(record);
       return await this.#relay(server, terms);
     } catch (thrown) {
       return this.#fail(toProxyError(thrown), opening);
@@ -150,7 +157,11 @@ export class Session {
         return this.#stopped.signal.aborted ? 'proxy_shutdown' : end;
       this.#relayed = [];
       this.#client.port = this.#clientPort(client);
-      server.port = new PacketPort(upstream, { leg: 'server', peer: server.name });
+      server.port = new PacketPort(upstream, {
+        leg: 'server',
+        peer: server.name,
+        bytes: this.#record.serverBytes,
+      });
       server.stage = 'idle';
       if (terms === undefined || tracker === undefined)
         throw new Error('a COM_CHANGE_USER that no one looked for');
@@ -232,6 +243,7 @@ export class Session {
     return new PacketPort(socket, {
       leg: 'client',
       peer: this.#record.clientAddress,
+      bytes: this.#record.clientBytes,
       onGone: this.#onClientGone,
     });
   }

@@ -46,7 +46,7 @@ export function splice(
     let patience: NodeJS.Timeout | undefined;
 
     const moved = () =>
-      record.bytesFromClient + record.bytesFromServer + client.bytesWritten + server.bytesWritten;
+      record.clientBytes.in + record.serverBytes.in + client.bytesWritten + server.bytesWritten;
     const isWaitingToBeRead = () => open.size === 2 && client.writableLength + server.writableLength > 0;
     const cutWhenSilent = (movedBefore: number) => {
       linger = setTimeout(() => {
@@ -75,7 +75,8 @@ export function splice(
       resolve(reason ?? whose);
     };
     const toServer = (bytes: Buffer) => {
-      record.bytesFromClient += bytes.length;
+      record.clientBytes.in += bytes.length;
+      record.serverBytes.out += bytes.length;
       if (!server.write(bytes)) client.pause();
     };
     const onClientBytes = (chunk: Buffer) => {
@@ -90,9 +91,10 @@ export function splice(
       if (tracker.isAtChangeUser) stopAtChangeUser(tracker);
     };
     const onServerBytes = (chunk: Buffer) => {
-      record.bytesFromServer += chunk.length;
+      record.serverBytes.in += chunk.length;
       tracker?.fromServer(chunk);
       if (tracker?.mustEnd) return detach('lost');
+      record.clientBytes.out += chunk.length;
       if (!client.write(chunk)) server.pause();
       if (tracker?.isAtChangeUser) stopAtChangeUser(tracker);
     };

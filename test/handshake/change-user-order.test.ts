@@ -155,7 +155,7 @@ test('a client that sends no more while the command is held, and reads slowly: i
   const answer = Buffer.concat([OK, Buffer.alloc(12 << 20, 0x78)]);
   await server.send(answer);
   const record = scenario.observed[0]?.connection;
-  while ((record?.bytesFromServer ?? 0) < 1 << 20) await nextTurn();
+  while ((record?.serverBytes.in ?? 0) < 1 << 20) await nextTurn();
   client.peer.socket.resume();
   client.sequence = 1;
   assert.ok((await client.receive()).equals(answer));

@@ -121,6 +121,7 @@ for (const clientTls of [false, true]) {
 
         const [observed] = scenario.observed;
         if (dialogue.accepted) {
+          const { clientBytes, serverBytes } = structuredClone(observed?.connection) ?? assert.fail();
           client.send(0, '\x03SELECT 1');
           assert.deepEqual(await server.packet(), { sequenceId: 0, payload: Buffer.from('\x03SELECT 1') });
           server.send(1, OK);
@@ -131,8 +132,24 @@ for (const clientTls of [false, true]) {
           await scenario.quiet();
           assert.equal(observed?.established, true);
           assert.equal(observed?.closed, 'client_closed');
-          assert.equal(observed?.connection.bytesFromClient, 13);
-          assert.equal(observed?.connection.bytesFromServer, 4 + OK.length);
+          const replyLength = 4 + OK.length;
+          assert.deepEqual(observed?.connection.clientBytes, {
+            in: clientBytes.in + 13,
+            out: clientBytes.out + replyLength,
+          });
+          assert.deepEqual(observed?.connection.serverBytes, {
+            in: serverBytes.in + replyLength,
+            out: serverBytes.out + 13,
+          });
+          // Of a plaintext leg every byte is one of the protocol, from the greeting on.
+          if (!clientTls) {
+            assert.equal(observed.connection.clientBytes.in, client.socket.bytesWritten);
+            assert.equal(observed.connection.clientBytes.out, client.socket.bytesRead);
+          }
+          if (serverLeg === undefined) {
+            assert.equal(observed.connection.serverBytes.in, server.socket.bytesWritten);
+            assert.equal(observed.connection.serverBytes.out, server.socket.bytesRead);
+          }
         } else {
           assert.equal((await client.ended()).length, 0);
           client.finish();

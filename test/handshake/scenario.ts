@@ -44,7 +44,12 @@ export interface ScenarioOptions {
   server?: Partial<ServerLegConfig>;
   servers?: (port: number) => Address[];
   listen?: Address;
-  route?: Partial<Pick<RouteConfig, 'authBridge' | 'allowCleartext' | 'rsaPrivateKey'>>;
+  route?: Partial<
+    Pick<
+      RouteConfig,
+      'authBridge' | 'allowCleartext' | 'rsaPrivateKey' | 'reportPlaintext' | 'connectionAttributes'
+    >
+  >;
   process?: Partial<Omit<ProxyConfig, 'routes'>>;
 }
 
@@ -59,6 +64,8 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     allowSocketServer: false,
     authBridge: 'off',
     allowCleartext: false,
+    reportPlaintext: false,
+    connectionAttributes: 'off',
     ...options.route,
     client: {
       sslMode: 'DISABLED',
@@ -81,6 +88,8 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
       connectTimeout: 2_000,
       handshakeTimeout: 5_000,
       maxConnections: 100,
+      metrics: 'none',
+      connectionMetricsLimit: 1,
       logLevel: 'silent',
       logFormat: 'json',
       users: [],

@@ -30,8 +30,8 @@ async function start(options: ProxyOptions): Promise<{ address: string }> {
       opened: (record) => void open.add(record),
       closed: (record) => {
         open.delete(record);
-        closed.bytesFromClient += record.bytesFromClient;
-        closed.bytesFromServer += record.bytesFromServer;
+        closed.bytesFromClient += record.clientBytes.in;
+        closed.bytesFromServer += record.serverBytes.in;
       },
     },
   });
@@ -40,12 +40,11 @@ async function start(options: ProxyOptions): Promise<{ address: string }> {
 
 function view(collectGarbage: boolean): InsideView {
   if (collectGarbage) globalThis.gc?.();
-  const sum = (key: keyof typeof closed) =>
-    [...open].reduce((total, record) => total + record[key], closed[key]);
+  const records = [...open];
   return {
     connections: proxy?.connections() ?? 0,
-    bytesFromClient: sum('bytesFromClient'),
-    bytesFromServer: sum('bytesFromServer'),
+    bytesFromClient: records.reduce((sum, { clientBytes }) => sum + clientBytes.in, closed.bytesFromClient),
+    bytesFromServer: records.reduce((sum, { serverBytes }) => sum + serverBytes.in, closed.bytesFromServer),
     heapBytes: process.memoryUsage().heapUsed,
     resources: countEach(process.getActiveResourcesInfo()),
     processListeners: Object.fromEntries(

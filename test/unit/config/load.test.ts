@@ -22,6 +22,8 @@ const defaults = {
       allowSocketServer: false,
       authBridge: 'off',
       allowCleartext: false,
+      reportPlaintext: false,
+      connectionAttributes: 'on',
       client: {
         sslMode: 'DISABLED',
         tlsProfile: 'intermediate',
@@ -39,6 +41,8 @@ const defaults = {
   handshakeTimeout: 9000,
   maxConnections: 4096,
   adminListen: { kind: 'tcp', host: '127.0.0.1', port: 9307 },
+  metrics: 'all',
+  connectionMetricsLimit: 1000,
   logLevel: 'info',
   logFormat: 'json',
   users: [],

@@ -21,6 +21,8 @@ const everything = {
   'allow-socket-server': true,
   'auth-bridge': 'sha256',
   'allow-cleartext': true,
+  'report-plaintext': true,
+  'connection-attributes': 'off',
   'rsa-private-key': server.keyFile,
   credentials,
   'state-directory': path.join(folder, 'state'),
@@ -28,6 +30,8 @@ const everything = {
   'handshake-timeout': '1m',
   'max-connections': '7',
   'admin-listen': 'off',
+  metrics: 'aggregates',
+  'connection-metrics-limit': '50',
   'log-level': 'DEBUG',
   'log-format': 'pretty',
   'client-ssl-mode': 'required',
@@ -67,6 +71,8 @@ describe('the printed configuration', () => {
 handshake-timeout: 9s  # default
 max-connections: 4096  # default
 admin-listen: 127.0.0.1:9307  # default
+metrics: all  # default
+connection-metrics-limit: 1000  # default
 log-level: info  # default
 log-format: json  # default
 routes:
@@ -77,6 +83,8 @@ routes:
     allow-socket-server: false  # default
     auth-bridge: off  # default
     allow-cleartext: false  # default
+    report-plaintext: false  # default
+    connection-attributes: on  # default
     client:
       ssl-mode: DISABLED  # default
       tls-profile: intermediate  # default

@@ -90,8 +90,8 @@ describe('the log of connections', () => {
     observer.opened?.(connection);
     observer.tlsEstablished?.(connection, 'client');
     observer.established?.(connection);
-    connection.bytesFromClient = 10;
-    connection.bytesFromServer = 2000;
+    Object.assign(connection.clientBytes, { in: 10, out: 2000 });
+    Object.assign(connection.serverBytes, { in: 2000, out: 10 });
     observer.closed?.(connection, 'client_closed');
     const [line, ...others] = lines();
     assert.deepEqual(others, []);

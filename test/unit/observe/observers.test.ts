@@ -7,6 +7,10 @@ import { combineObservers } from '../../../src/observe/observers.js';
 function recordingObserver(seen: string[]): Required<Observer> {
   return {
     opened: () => void seen.push('opened'),
+    serverReached: () => void seen.push('serverReached'),
+    serverUnreachable: () => void seen.push('serverUnreachable'),
+    commandSent: () => void seen.push('commandSent'),
+    commandAnswered: () => void seen.push('commandAnswered'),
     tlsEstablished: () => void seen.push('tlsEstablished'),
     tlsFailed: () => void seen.push('tlsFailed'),
     established: () => void seen.push('established'),
@@ -29,4 +33,13 @@ test('every event reaches every observer', () => {
   }
   assert.deepEqual(first, events);
   assert.deepEqual(second, events);
+});
+
+test('commands are looked at only where an observer wants to know of them', () => {
+  const quiet = combineObservers([{}, { opened: () => {} }]);
+  assert.equal(quiet.commandSent, undefined);
+  assert.equal(quiet.commandAnswered, undefined);
+  const curious = combineObservers([{}, { commandAnswered: () => {} }]);
+  assert.equal(curious.commandSent, undefined);
+  assert.notEqual(curious.commandAnswered, undefined);
 });

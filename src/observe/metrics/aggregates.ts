@@ -1,15 +1,16 @@
 /** Metrics in Prometheus' terms. The only importer of prom-client. */
 import { getCiphers } from 'node:tls';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { errorCodes, errorTable, type Leg, serverRefusal } from '../errors.js';
+import { errorCodes, errorTable, type Leg, serverRefusal } from '../../errors.js';
 import {
   type ConnectionRecord,
+  type LegBytes,
   type Observer,
   PASSED_THROUGH,
   PLAINTEXT,
   type TlsDescription,
-} from './events.js';
-import { weaknessesOfLeg } from './weak-tls.js';
+} from '../events.js';
+import { weaknessesOfLeg } from '../weak-tls.js';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -116,11 +117,11 @@ export function createMetrics(routeNames: readonly string[], version: string): M
     registers,
     collect() {
       this.reset();
-      for (const [route, { fromClient, fromServer }] of traffic.totals()) {
-        this.inc({ route, leg: 'client', direction: 'in' }, fromClient);
-        this.inc({ route, leg: 'client', direction: 'out' }, fromServer);
-        this.inc({ route, leg: 'server', direction: 'in' }, fromServer);
-        this.inc({ route, leg: 'server', direction: 'out' }, fromClient);
+      for (const [route, total] of traffic.totals()) {
+        for (const leg of legs) {
+          this.inc({ route, leg, direction: 'in' }, total[leg].in);
+          this.inc({ route, leg, direction: 'out' }, total[leg].out);
+        }
       }
     },
   });
@@ -179,18 +180,15 @@ export function createMetrics(routeNames: readonly string[], version: string): M
   return { registry, observer };
 }
 
-interface TrafficTotal {
-  fromClient: number;
-  fromServer: number;
-}
+type TrafficTotal = Record<NetworkLeg, LegBytes>;
 
 /** Bytes of the connections that ended, and of the open ones as they are when asked. */
 class Traffic {
-  readonly #ended = new Map<string, TrafficTotal>();
+  readonly #ended: ReadonlyMap<string, TrafficTotal>;
   readonly #open = new Set<ConnectionRecord>();
 
   constructor(routeNames: readonly string[]) {
-    for (const route of routeNames) this.#ended.set(route, { fromClient: 0, fromServer: 0 });
+    this.#ended = new Map(routeNames.map((route) => [route, noTraffic()]));
   }
 
   opened(connection: ConnectionRecord): void {
@@ -198,21 +196,26 @@ class Traffic {
   }
 
   closed(connection: ConnectionRecord): void {
-    if (this.#open.delete(connection)) add(this.#ended, connection);
+    if (this.#open.delete(connection)) add(this.#ended.get(connection.route), connection);
   }
 
   totals(): ReadonlyMap<string, TrafficTotal> {
-    const totals = new Map([...this.#ended].map(([route, total]) => [route, { ...total }]));
-    for (const connection of this.#open) add(totals, connection);
+    const totals = new Map([...this.#ended].map(([route, total]) => [route, structuredClone(total)]));
+    for (const connection of this.#open) add(totals.get(connection.route), connection);
     return totals;
   }
 }
 
-function add(totals: Map<string, TrafficTotal>, connection: ConnectionRecord): void {
-  const total = totals.get(connection.route) ?? { fromClient: 0, fromServer: 0 };
-  total.fromClient += connection.bytesFromClient;
-  total.fromServer += connection.bytesFromServer;
-  totals.set(connection.route, total);
+function noTraffic(): TrafficTotal {
+  return { client: { in: 0, out: 0 }, server: { in: 0, out: 0 } };
+}
+
+function add(total: TrafficTotal | undefined, { clientBytes, serverBytes }: ConnectionRecord): void {
+  if (total === undefined) return;
+  total.client.in += clientBytes.in;
+  total.client.out += clientBytes.out;
+  total.server.in += serverBytes.in;
+  total.server.out += serverBytes.out;
 }
 
 function tlsOf(connection: ConnectionRecord, leg: NetworkLeg): TlsDescription {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { errorCodes, errorTable, ProxyError } from '../../../src/errors.js';
-import { createMetrics, type Metrics } from '../../../src/observe/metrics.js';
-import { connectionRecord, tls10, tls13, weakTls10 } from './records.js';
+import { errorCodes, errorTable, ProxyError } from '../../../../src/errors.js';
+import { createMetrics, type Metrics } from '../../../../src/observe/metrics/aggregates.js';
+import { connectionRecord, tls10, tls13, weakTls10 } from '../records.js';
 
 /** Lines of one metric as they are scraped, sorted, without comments. */
 async function scrape({ registry }: Metrics, name: string): Promise<string[]> {
@@ -177,31 +177,30 @@ describe('bytes', () => {
   it('count live connections, and go on from there when they end', async () => {
     const metrics = createMetrics(['default', 'other'], '1');
     const { observer } = metrics;
-    const expected = (fromClient: number, fromServer: number) => [
-      `mysql_tls_proxy_bytes_total{route="default",leg="client",direction="in"} ${fromClient}`,
-      `mysql_tls_proxy_bytes_total{route="default",leg="client",direction="out"} ${fromServer}`,
-      `mysql_tls_proxy_bytes_total{route="default",leg="server",direction="in"} ${fromServer}`,
-      `mysql_tls_proxy_bytes_total{route="default",leg="server",direction="out"} ${fromClient}`,
+    const expected = (inClient: number, outClient: number, inServer: number, outServer: number) => [
+      `mysql_tls_proxy_bytes_total{route="default",leg="client",direction="in"} ${inClient}`,
+      `mysql_tls_proxy_bytes_total{route="default",leg="client",direction="out"} ${outClient}`,
+      `mysql_tls_proxy_bytes_total{route="default",leg="server",direction="in"} ${inServer}`,
+      `mysql_tls_proxy_bytes_total{route="default",leg="server",direction="out"} ${outServer}`,
     ];
     const first = connectionRecord();
     const second = connectionRecord();
     observer.opened?.(first);
     observer.opened?.(second);
-    first.bytesFromClient = 10;
-    first.bytesFromServer = 1000;
-    second.bytesFromClient = 5;
-    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), [
-      ...expected(15, 1000).map((line) => line),
-    ]);
-    first.bytesFromServer = 3000;
-    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 3000));
+    Object.assign(first.clientBytes, { in: 10, out: 1000 });
+    Object.assign(first.serverBytes, { in: 1001, out: 11 });
+    second.clientBytes.in = 5;
+    second.serverBytes.out = 6;
+    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 1000, 1001, 17));
+    first.serverBytes.in = 3001;
+    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 1000, 3001, 17));
     observer.closed?.(first, 'client_closed');
-    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 3000));
-    first.bytesFromClient = 99;
-    second.bytesFromServer = 1;
-    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 3001));
+    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 1000, 3001, 17));
+    first.clientBytes.in = 99;
+    second.serverBytes.in = 1;
+    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 1000, 3002, 17));
     observer.closed?.(second, 'client_closed');
-    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 3001));
+    assert.deepEqual(await scrapeCounted(metrics, 'bytes_total'), expected(15, 1000, 3002, 17));
     assert.equal((await scrape(metrics, 'bytes_total')).length, 8);
   });
 });
