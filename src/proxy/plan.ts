@@ -76,11 +76,11 @@ export function useServerTls(greeting: Greeting, route: Route, clientIsTls: bool
 }
 
 /**
- * Whether the commands of a session are followed, so that the proxy takes part in a COM_CHANGE_USER. Between two TLS legs
- * it need not. Two plaintext legs are equal, too, but a server could ask for the password in clear there: they are
- * followed, unless the session is compressed, as it may be on equal legs.
+ * Whether the proxy takes part in a COM_CHANGE_USER. Between two TLS legs it need not. Two plaintext legs are equal, too,
+ * but a server could ask for the password in clear there: it does, unless the session is compressed, as it may be on
+ * equal legs.
  */
-export function isWatched({ capabilities, legs }: SessionTerms, route: Route): boolean {
+export function interceptsChangeUser({ capabilities, legs }: SessionTerms, route: Route): boolean {
   if (isCompressed(capabilities)) return false;
   return takesPartInLogin(route) || !(legs.client.tls && legs.server.tls);
 }

@@ -10,16 +10,19 @@ import {
   type Observer,
   PASSED_THROUGH,
 } from '../observe/events.js';
+import { isCompressed } from '../wire/capabilities.js';
+import { COM_CHANGE_USER } from '../wire/change-user.js';
 import { CommandTracker } from '../wire/command-tracker.js';
 import { encodeErr } from '../wire/replies.js';
 import { changeUser } from './change-user.js';
+import { commandMeter, countCommand } from './command-meter.js';
 import type { Decision, SessionTerms } from './dialogue.js';
 import { type HandshakeResult, handshake } from './handshake.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { passFirstPackets } from './passthrough.js';
-import { isWatched } from './plan.js';
+import { interceptsChangeUser } from './plan.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import { openServer } from './servers.js';
 import { splice } from './splice.js';
@@ -146,8 +149,7 @@ export class Session {
 
   /** Until the connection ends, with a stop at each COM_CHANGE_USER that the proxy has to take part in. */
   async #relay(server: ServerLeg, terms: SessionTerms | undefined): Promise<CloseReason> {
-    const { route } = this.#options;
-    const tracker = terms !== undefined && isWatched(terms, route) ? trackerFor(terms) : undefined;
+    const tracker = terms && this.#trackerFor(terms);
     for (;;) {
       const [client, upstream] = [this.#client.port.release(), server.port.release()];
       this.#relayed = [client, upstream];
@@ -175,6 +177,18 @@ export class Session {
     }
   }
 
+  /** Undefined where packets can not be seen. */
+  #trackerFor(terms: SessionTerms): CommandTracker | undefined {
+    const { route, observer } = this.#options;
+    if (isCompressed(terms.capabilities)) return undefined;
+    const intercepts = interceptsChangeUser(terms, route);
+    return new CommandTracker(terms.capabilities, {
+      intercepts,
+      isExposed: intercepts && isServerLegExposed(terms.legs),
+      meter: commandMeter(this.#record, observer),
+    });
+  }
+
   async #changeUser(server: ServerLeg, terms: SessionTerms, tracker: CommandTracker): Promise<void> {
     const { currentRoute, observer } = this.#options;
     if (tracker.isLost || !tracker.isIdle) {
@@ -186,6 +200,8 @@ export class Session {
       );
     }
     const before = { ...this.#record };
+    // One that is passed on unread is counted by the tracker.
+    countCommand(this.#record, observer, COM_CHANGE_USER);
     const context = { route: currentRoute(), record: this.#record, signal: this.#signal };
     let decision: Decision | undefined;
     try {
@@ -275,10 +291,6 @@ export class Session {
     port.release();
     return farewell(socket);
   }
-}
-
-function trackerFor({ capabilities, legs }: SessionTerms): CommandTracker {
-  return new CommandTracker(capabilities, isServerLegExposed(legs));
 }
 
 /** Who the session belongs to, as it was before a COM_CHANGE_USER that came to nothing. */

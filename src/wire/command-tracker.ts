@@ -1,6 +1,6 @@
 /**
- * Follows a connection after its login, from the bytes of both directions: where COM_CHANGE_USER begins, which is a login
- * of its own, and whether all that the client asked for has been answered.
+ * Follows a connection after its login, from the bytes of both directions: which commands there are, where COM_CHANGE_USER
+ * begins, which is a login of its own, and whether all that the client asked for has been answered.
  *
  * A command is a packet `uint24 length | sequence id 0 | command u8 | ...`. The same bytes may be a piece of a file: a
  * client that uploads one (LOAD DATA LOCAL) counts its packets on, modulo 256, from the packet that asked for it.
@@ -25,6 +25,8 @@ function replyKindOf(command: number): ReplyKind | undefined {
     case 0x04: // COM_FIELD_LIST
     case 0x1c: // COM_STMT_FETCH
       return ReplyKind.rows;
+    case COM_CHANGE_USER:
+      return ReplyKind.authentication;
     case 0x09: // COM_STATISTICS
       return ReplyKind.onePacket;
     case 0x16: // COM_STMT_PREPARE
@@ -40,10 +42,36 @@ function replyKindOf(command: number): ReplyKind | undefined {
   }
 }
 
+/** Is told of each command as it passes, so it must be cheap, and must not throw. */
+export interface CommandMeter {
+  /** Milliseconds on any clock. */
+  now(): number;
+  /** The last byte of a command was passed on. */
+  sent(command: number): void;
+  /** The reply began. `sentAt` is when the command was whole, or when it began if that is still to come. */
+  answered(command: number, sentAt: number): void;
+}
+
+export interface TrackerOptions {
+  /**
+   * Whether nothing passes from a COM_CHANGE_USER on until `changeUserDone`. Otherwise every byte passes, and the tracker
+   * only looks.
+   */
+  readonly intercepts: boolean;
+  /** Whoever is on the server's wire may say anything to have a command taken for something else, and could have a password by it. */
+  readonly isExposed?: boolean;
+  readonly meter?: CommandMeter | undefined;
+}
+
+const NONE = -1;
+
 /** Both directions must be given in the order in which they travel: a reply before the client can see it. */
 export class CommandTracker {
   readonly #replies: ReplyTracker;
   readonly #isExposed: boolean;
+  readonly #meter: CommandMeter | undefined;
+  /** See TrackerOptions. */
+  readonly intercepts: boolean;
   #isAtChangeUser = false;
   /** The latest packet is continued by the next one, which begins nothing. */
   #isContinued = false;
@@ -52,14 +80,18 @@ export class CommandTracker {
   #latestSequenceId = 0;
   #latestIsAnswered = false;
   #latestCommand = 0;
+  /** The command whose last byte has not been passed on yet, or NONE. */
+  #unfinishedCommand = NONE;
 
-  /**
-   * `capabilities`: those that client and server agreed on. `isExposed`: whoever is on the server's wire may say anything
-   * to have a command taken for something else, and could have a password by it.
-   */
-  constructor(capabilities: number, isExposed = false) {
-    this.#replies = new ReplyTracker(capabilities);
+  /** `capabilities`: those that client and server agreed on. */
+  constructor(capabilities: number, { intercepts, isExposed = false, meter }: TrackerOptions) {
+    this.#replies = new ReplyTracker(
+      capabilities,
+      meter && ((command, sentAt) => meter.answered(command, sentAt)),
+    );
+    this.intercepts = intercepts;
     this.#isExposed = isExposed;
+    this.#meter = meter;
   }
 
   /** The client's next command is a COM_CHANGE_USER: nothing is passed on until `changeUserDone`. */
@@ -91,9 +123,9 @@ export class CommandTracker {
   }
 
   /**
-   * Looks at the client's next bytes, and returns how many of them may be passed on to the server: all, or those before
-   * a COM_CHANGE_USER or before the last 1-4 bytes, where these are too few to know what begins. The others are to be
-   * given again, in front of what comes next.
+   * Looks at the client's next bytes, and returns how many of them it is done with: all, or those before a COM_CHANGE_USER
+   * that is intercepted, or before the last 1-4 bytes, where these are too few to know what begins. The others are to be
+   * given again, in front of what comes next; a tracker that intercepts lets only those before them pass.
    */
   fromClient(bytes: Buffer): number {
     const end = bytes.length;
@@ -101,16 +133,21 @@ export class CommandTracker {
     if (this.isStream && !this.#isExposed) return end;
     if (this.#isAtChangeUser) return 0;
     let at = this.#payloadLeft;
+    if (at > 0 && at <= end) this.#onPacketEnd(true);
     while (at + HEADER_LENGTH <= end) {
       const header = bytes.readInt32LE(at);
       const length = header & 0xffffff;
       const command = length === 0 ? 0 : bytes[at + HEADER_LENGTH];
-      if (this.#isContinued) this.#onContinuation(header >>> 24);
+      const goesOn = this.#isContinued;
+      if (goesOn) this.#onContinuation(header >>> 24);
+      else if (this.#replies.isAuthentication && header >>> 24 !== 0)
+        this.#replies.authenticationGoesOn(header >>> 24);
       else if (this.#replies.isUpload) this.#replies.uploaded(header >>> 24, length === 0);
       else if (command === undefined) break;
       else if (!this.#beginCommand(command, header >>> 24)) break;
       this.#isContinued = length === MAX_PAYLOAD_LENGTH;
       at += HEADER_LENGTH + length;
+      if (at <= end) this.#onPacketEnd(goesOn);
     }
     this.#payloadLeft = Math.max(at - end, 0);
     return Math.min(at, end);
@@ -132,21 +169,32 @@ export class CommandTracker {
 
   /** False where it must not be passed on. */
   #beginCommand(command: number, sequenceId: number): boolean {
-    if (command === COM_CHANGE_USER && sequenceId === 0) {
+    if (command === COM_CHANGE_USER && sequenceId === 0 && this.intercepts) {
       this.#isAtChangeUser = true;
       return false;
     }
-    if (this.isLost || this.isStream) return true;
+    if (this.isStream) return true;
     if (sequenceId !== 0) {
       this.#replies.lose();
       return true;
     }
+    this.#unfinishedCommand = command;
+    if (this.isLost) return true;
     this.#latestSequenceId = 0;
     this.#latestCommand = command;
     const kind = replyKindOf(command);
     this.#latestIsAnswered = kind !== undefined;
-    if (kind !== undefined) this.#replies.expect(kind, 0);
+    if (kind !== undefined) this.#replies.expect(command, kind, this.#meter?.now() ?? 0);
     return true;
+  }
+
+  /** A packet of the client has been passed on whole; `late`: after the command had begun in an earlier piece. */
+  #onPacketEnd(late: boolean): void {
+    if (this.#unfinishedCommand === NONE || this.#isContinued) return;
+    if (late && this.#meter !== undefined && this.#latestIsAnswered)
+      this.#replies.commandEnds(this.#meter.now());
+    this.#meter?.sent(this.#unfinishedCommand);
+    this.#unfinishedCommand = NONE;
   }
 
   #onContinuation(sequenceId: number): void {

@@ -46,7 +46,8 @@ const Phase = {
   /** None: the client sends a file. */
   upload: 6,
   stream: 7,
-  lost: 8,
+  authentication: 8,
+  lost: 9,
 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
 
@@ -54,6 +55,7 @@ export class ReplyTracker {
   readonly #pending = new PendingReplies();
   readonly #deprecateEof: boolean;
   readonly #optionalMetadata: boolean;
+  readonly #onReply: ((command: number, sentAt: number) => void) | undefined;
   #phase: Phase = Phase.between;
   #kind: ReplyKind = ReplyKind.result;
   #nextSequenceId = 0;
@@ -72,8 +74,9 @@ export class ReplyTracker {
   readonly #head = Buffer.alloc(HEADER_LENGTH + MAX_LOOKED_AT);
   #headLength = 0;
 
-  /** `capabilities`: those that client and server agreed on. */
-  constructor(capabilities: number) {
+  /** `capabilities`: those that client and server agreed on. `onReply` is called when a reply begins. */
+  constructor(capabilities: number, onReply?: (command: number, sentAt: number) => void) {
+    this.#onReply = onReply;
     this.#deprecateEof = has(capabilities, CLIENT_DEPRECATE_EOF);
     this.#optionalMetadata = has(capabilities, CLIENT_OPTIONAL_RESULTSET_METADATA);
   }
@@ -114,15 +117,31 @@ export class ReplyTracker {
     return this.#pending.length;
   }
 
-  /** The client has sent a command, the latest of whose packets so far has this sequence id. */
-  expect(kind: ReplyKind, sequenceId: number): void {
-    if (!this.#pending.add(kind, sequenceId + 1)) this.lose();
+  /** The server has asked the client to prove who it is. */
+  get isAuthentication(): boolean {
+    return this.#phase === Phase.authentication;
+  }
+
+  /** The client has sent the first packet of a command. */
+  expect(command: number, kind: ReplyKind, sentAt: number): void {
+    if (!this.#pending.add(command, kind, 1, sentAt)) this.lose();
   }
 
   /** The command that was expected latest goes on with a packet of this sequence id. */
   commandGoesOn(sequenceId: number): void {
     // A server may refuse a command before it has all of it.
     if (this.#pending.length > 0) this.#pending.setSequenceIdOfLatest(sequenceId + 1);
+  }
+
+  /** The command that was expected latest is whole only now. */
+  commandEnds(sentAt: number): void {
+    if (this.#pending.length > 0) this.#pending.setSentAtOfLatest(sentAt);
+  }
+
+  /** The client has answered the server's question. */
+  authenticationGoesOn(sequenceId: number): void {
+    if (sequenceId === this.#nextSequenceId) this.#nextSequenceId = (sequenceId + 1) & 0xff;
+    else this.lose();
   }
 
   /** The client has sent a packet with a piece of the file, or the empty one that ends it. */
@@ -204,8 +223,10 @@ export class ReplyTracker {
       return false;
     }
     this.#kind = this.#pending.nextKind;
+    this.#onReply?.(this.#pending.nextCommand, this.#pending.nextSentAt);
     this.#nextSequenceId = this.#pending.takeNext();
     if (this.#kind === ReplyKind.rows) this.#phase = Phase.rows;
+    else if (this.#kind === ReplyKind.authentication) this.#phase = Phase.authentication;
     else if (this.#kind === ReplyKind.preparedStatement) this.#phase = Phase.preparedHead;
     else this.#phase = Phase.head;
     return true;
@@ -218,6 +239,7 @@ export class ReplyTracker {
     // Servers read a file to its end, even where they gave up at its beginning.
     else if (first === undefined || this.#phase === Phase.upload) this.lose();
     else if (first === ERR_HEADER) this.#onErr(bytes, at, length);
+    else if (this.#phase === Phase.authentication) this.#onAuthentication(first);
     else if (this.#phase === Phase.head) this.#onHead(bytes, at, length, first);
     else if (this.#phase === Phase.preparedHead) this.#onPreparedHead(bytes, at, length, first);
     else if (this.#phase === Phase.definitions) this.#onDefinition(first);
@@ -228,6 +250,11 @@ export class ReplyTracker {
   #onErr(bytes: Buffer, at: number, length: number): void {
     const isProgressReport = length >= 3 && bytes.readUInt16LE(at + 1) === PROGRESS_REPORT_ERRNO;
     if (!isProgressReport) this.#phase = Phase.between;
+  }
+
+  /** What a plugin says never begins like an OK: servers put a byte in front of it. */
+  #onAuthentication(first: number): void {
+    if (first === OK_HEADER) this.#phase = Phase.between;
   }
 
   #onHead(bytes: Buffer, at: number, length: number, first: number): void {

@@ -74,6 +74,13 @@ for (const tls of legs) {
     assert.equal(connection.serverBytes.in, fromServer + down.length);
   });
 
+  test(`${name}: what is too short to be a command arrives once`, async (t) => {
+    const { client, server } = await startRelay(t, tls);
+    for (const piece of ['\x05\0', '\0']) client.sendRaw(Buffer.from(piece, 'latin1'));
+    client.finish();
+    assert.equal((await server.ended()).toString('latin1'), '\x05\0\0');
+  });
+
   test(`${name}: half-close: the client has sent all, and still gets the whole answer`, async (t) => {
     const { client, server, scenario } = await startRelay(t, tls);
     client.sendRaw(Buffer.from('question'));

@@ -64,7 +64,9 @@ export class RelayedConnection {
       if (payload[0] === GREETING && this.#clientFlags === undefined)
         this.#greetingFlags = flagsOfGreeting(payload);
       else if (payload[0] === OK)
-        this.tracker = new CommandTracker(this.#greetingFlags & (this.#clientFlags ?? 0));
+        this.tracker = new CommandTracker(this.#greetingFlags & (this.#clientFlags ?? 0), {
+          intercepts: true,
+        });
     }
     if (this.#loginBytes.length > 0) this.tracker?.fromServer(this.#loginBytes);
   }

@@ -1,5 +1,5 @@
 /** Packets of the command phase, built byte by byte, and a tracker that is used as the proxy uses it. */
-import { CommandTracker } from '../../src/wire/command-tracker.js';
+import { CommandTracker, type TrackerOptions } from '../../src/wire/command-tracker.js';
 
 export const DEPRECATE_EOF = 0x0100_0000;
 export const OPTIONAL_METADATA = 0x0200_0000;
@@ -55,8 +55,8 @@ export class TrackedConnection {
   readonly tracker: CommandTracker;
   #held: Buffer = Buffer.alloc(0);
 
-  constructor(capabilities = 0) {
-    this.tracker = new CommandTracker(capabilities);
+  constructor(capabilities = 0, options: Partial<TrackerOptions> = {}) {
+    this.tracker = new CommandTracker(capabilities, { intercepts: true, ...options });
   }
 
   fromClient(piece: Buffer): void {
