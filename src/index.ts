@@ -51,7 +51,7 @@ export async function createProxy(
     adminAddress: service.adminAddress,
     connections: () => service.connections(),
     close: (how) => service.close(how),
-    reload: async (next = options) => service.reload(configOf(next)),
+    reload: async (next = options) => service.reload(() => configOf(next)),
   };
 }
 

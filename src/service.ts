@@ -2,55 +2,75 @@
 import type { ProxyConfig } from './config/model.js';
 import { type AdminServer, startAdminServer } from './observe/admin-server.js';
 import type { Observer } from './observe/events.js';
-import { createMetrics } from './observe/metrics/aggregates.js';
-import { type BoundAddress, startProxy } from './proxy/proxy.js';
+import { createMonitor } from './observe/monitor.js';
+import { type BoundAddress, type RunningProxy, startProxy } from './proxy/proxy.js';
 import { packageVersion } from './version.js';
 
 export interface Service {
   /** Where clients connect, with real ports. */
   readonly addresses: readonly BoundAddress[];
-  /** `HOST:PORT` of /metrics, /livez and /readyz; undefined where there is no admin listener. */
+  /** `HOST:PORT` of the page, metrics and health checks; undefined where there is no admin listener. */
   readonly adminAddress: string | undefined;
   /** Connections that are open now, those in their handshake included. */
   connections(): number;
   /**
-   * Uses another configuration, and certificate files read anew, for the connections that come from now on. All or
-   * nothing: rejects with an Error that says why, and the old state stays.
+   * Uses the configuration that `read` returns, and certificate files read anew, for the connections that come from now on.
+   * All or nothing: rejects with what `read` throws or with an Error that says why, and the old state stays.
    */
-  reload(config: ProxyConfig): Promise<void>;
+  reload(read: () => ProxyConfig): Promise<void>;
   /** Stops listening, cuts the connections that are left after `graceMs` milliseconds (default 0), and frees the ports. */
   close(options?: { graceMs?: number }): Promise<void>;
 }
 
 /** Rejects with an Error that says what to change when an address or a certificate can not be used. */
 export async function startService(config: ProxyConfig, observers: readonly Observer[]): Promise<Service> {
-  const metrics = createMetrics(
-    config.routes.map(({ name }) => name),
-    packageVersion(),
-  );
-  const proxy = await startProxy(config, [metrics.observer, ...observers]);
+  const listen = config.adminListen;
+  let proxy: RunningProxy | undefined;
+  const unreadyReason = () => (proxy?.ready() ? undefined : 'the proxy is stopping');
+  const monitor =
+    listen === undefined
+      ? undefined
+      : createMonitor(config, packageVersion(), {
+          addresses: () => proxy?.addresses ?? [],
+          certificates: () => proxy?.certificates() ?? [],
+          unreadyReason,
+        });
   let admin: AdminServer | undefined;
-  if (config.adminListen !== undefined) {
-    try {
-      admin = await startAdminServer({
-        listen: config.adminListen,
-        metrics: metrics.registry,
-        unreadyReason: () => (proxy.ready() ? undefined : 'the proxy is stopping'),
-      });
-    } catch (error) {
-      await proxy.close();
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`can not listen for --admin-listen: ${reason}`, { cause: error });
+  try {
+    proxy = await startProxy(config, [...(monitor === undefined ? [] : [monitor.observer]), ...observers]);
+    if (listen !== undefined && monitor !== undefined) {
+      const { endpoints, streams } = monitor;
+      admin = await startAdminServer({ listen, endpoints, streams, unreadyReason }).catch(adminFailure);
     }
+  } catch (error) {
+    await proxy?.close();
+    monitor?.close();
+    throw error;
   }
+  const running = proxy;
   return {
-    addresses: proxy.addresses,
+    addresses: running.addresses,
     adminAddress: admin?.address,
-    connections: () => proxy.connections(),
-    reload: (next) => proxy.reload(next),
+    connections: () => running.connections(),
+    reload: async (read) => {
+      try {
+        const next = read();
+        await running.reload(next);
+        monitor?.reloaded(next);
+      } catch (error) {
+        monitor?.reloadFailed();
+        throw error;
+      }
+    },
     close: async (options) => {
-      await proxy.close(options);
+      await running.close(options);
       await admin?.close();
+      monitor?.close();
     },
   };
+}
+
+function adminFailure(error: unknown): never {
+  const reason = error instanceof Error ? error.message : String(error);
+  throw new Error(`can not listen for --admin-listen: ${reason}`, { cause: error });
 }

@@ -166,14 +166,17 @@ function createReload(
   let current = initial;
   return async () => {
     try {
-      const { config, warnings } = loadConfig(request.sources);
-      const restart = restartNeeded(current, config);
-      if (restart.length > 0)
+      let loaded: LoadedConfig | undefined;
+      await service.reload(() => {
+        loaded = loadConfig(request.sources);
+        const restart = restartNeeded(current, loaded.config);
+        if (restart.length === 0) return loaded.config;
         throw new Error(`these options need a restart to change: ${restart.join(', ')}`);
-      await service.reload(config);
-      current = config;
-      logger.level = config.logLevel;
-      logWarnings(warnings, logger);
+      });
+      if (loaded === undefined) return;
+      current = loaded.config;
+      logger.level = current.logLevel;
+      logWarnings(loaded.warnings, logger);
       logger.info('configuration reloaded');
     } catch (error) {
       const found = error instanceof ConfigError ? error.problems : [];

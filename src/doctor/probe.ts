@@ -95,5 +95,6 @@ function offerOf(version: TlsVersion, without: readonly string[]): ServerLegTls 
     sniServername: undefined,
     sessions: new Map(),
     certificates: new Map(),
+    files: [],
   };
 }

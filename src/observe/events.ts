@@ -43,6 +43,26 @@ export const PASSED_THROUGH: TlsDescription = Object.freeze({
  */
 export type AuthenticationPath = 'relayed' | 'translated' | 'bridged' | 'credentials';
 
+/** A certificate that a leg uses, or that its peer showed. */
+export interface CertificateInUse extends CertificateFact {
+  readonly route: string;
+  readonly leg: 'client' | 'server';
+}
+
+export interface CertificateFact {
+  /** Of the proxy (`own`), a CA that peers are verified with (`ca`), or as a server showed it last (`peer`). */
+  readonly role: 'own' | 'ca' | 'peer';
+  /** `CN=server,O=Example`, in the certificate's own order. */
+  readonly subject: string;
+  /** Unix time in milliseconds; NaN where the certificate holds a date that nobody can read. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** The file, or `HOST:PORT` of the server. */
+  readonly source: string;
+  /** The option that names the file; empty for a server's own. */
+  readonly option: string;
+}
+
 /** MySQL protocol bytes of one leg, as the proxy sees it: inside TLS, without the records around it. */
 export interface LegBytes {
   in: number;
@@ -82,6 +102,12 @@ export interface ConnectionRecord {
   /** Commands after the login, as far as they can be seen: 0 for compressed and passed-through sessions. */
   commands: number;
 }
+
+/** Who wanted in, and how: the part of a record that a COM_CHANGE_USER replaces. */
+export type LoginAttempt = Pick<
+  ConnectionRecord,
+  'user' | 'serverUser' | 'clientPlugin' | 'serverPlugin' | 'authentication' | 'clientProgram'
+>;
 
 /** Of a connection of which nothing more is known yet, opened now. */
 export function newConnectionRecord(
@@ -139,9 +165,12 @@ export interface Observer {
   /** A COM_CHANGE_USER was accepted; `user` and what belongs to the login have just been set. */
   userChanged?(connection: ConnectionRecord): void;
   /** The server refused a COM_CHANGE_USER (its own ERR went through unchanged); `user` is the one from before. */
-  userChangeRefused?(connection: ConnectionRecord, errno: number): void;
-  /** The login, or a COM_CHANGE_USER, came to nothing, by an error of either leg or of the proxy. */
-  failed?(connection: ConnectionRecord, error: ProxyError): void;
+  userChangeRefused?(connection: ConnectionRecord, errno: number, attempt: LoginAttempt): void;
+  /**
+   * The login, or a COM_CHANGE_USER, came to nothing, by an error of either leg or of the proxy. `attempt` is given for the
+   * latter; `user` is the one from before.
+   */
+  failed?(connection: ConnectionRecord, error: ProxyError, attempt?: LoginAttempt): void;
   /** The server refused the login (its own ERR went through unchanged). */
   refused?(connection: ConnectionRecord, errno: number): void;
   /** The connection is over and its sockets are closed. */

@@ -37,9 +37,9 @@ export function combineObservers(observers: readonly Observer[]): Observer {
     tlsFailed: (connection, leg, error) => tell((observer) => observer.tlsFailed?.(connection, leg, error)),
     established: (connection) => tell((observer) => observer.established?.(connection)),
     userChanged: (connection) => tell((observer) => observer.userChanged?.(connection)),
-    userChangeRefused: (connection, errno) =>
-      tell((observer) => observer.userChangeRefused?.(connection, errno)),
-    failed: (connection, error) => tell((observer) => observer.failed?.(connection, error)),
+    userChangeRefused: (connection, errno, attempt) =>
+      tell((observer) => observer.userChangeRefused?.(connection, errno, attempt)),
+    failed: (connection, error, attempt) => tell((observer) => observer.failed?.(connection, error, attempt)),
     refused: (connection, errno) => tell((observer) => observer.refused?.(connection, errno)),
     closed: (connection, reason) => tell((observer) => observer.closed?.(connection, reason)),
   };

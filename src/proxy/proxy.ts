@@ -9,10 +9,10 @@ import {
   type RouteConfig,
 } from '../config/model.js';
 import { ProxyError } from '../errors.js';
-import type { Observer } from '../observe/events.js';
+import type { CertificateInUse, Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { type Listener, listen } from './listener.js';
-import { createRoute, type Route } from './route.js';
+import { certificatesOf, createRoute, type Route } from './route.js';
 import { Session } from './session.js';
 
 export interface BoundAddress {
@@ -27,6 +27,8 @@ export interface RunningProxy {
   ready(): boolean;
   /** Connections that are open now, those in their handshake included. */
   connections(): number;
+  /** Those in use for new connections, and those that servers showed last. */
+  certificates(): readonly CertificateInUse[];
   /**
    * Uses another configuration, and newly read certificate files, for connections accepted from now on. All or nothing:
    * rejects and changes nothing when a file is unusable, or when routes or listen addresses differ.
@@ -103,6 +105,7 @@ export async function startProxy(
     addresses,
     ready: () => accepting,
     connections: () => sessions.size,
+    certificates: () => [...routes.values()].flatMap(certificatesOf),
     reload: async (next) => {
       assertSameListeners(config.routes, next.routes);
       const nextRoutes = createRoutes(next, ownKey);

@@ -2,6 +2,7 @@
 import { BlockList, isIP } from 'node:net';
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
 import type { RouteConfig, UserCredential } from '../config/model.js';
+import type { CertificateFact, CertificateInUse } from '../observe/events.js';
 import {
   type ClientLegTls,
   createClientLegTls,
@@ -36,6 +37,27 @@ export function createRoute(
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
     users: users.filter(({ route }) => route === undefined || route === config.name),
   };
+}
+
+/** Those of the files, and those that servers showed last. */
+export function certificatesOf({ config, clientTls, serverTls }: Route): readonly CertificateInUse[] {
+  const shown = [...(serverTls?.certificates ?? [])].map(([server, { subject, notBefore, notAfter }]) => ({
+    role: 'peer' as const,
+    subject,
+    notBefore,
+    notAfter,
+    source: server,
+    option: '',
+  }));
+  const on = (leg: 'client' | 'server') => (certificate: CertificateFact) => ({
+    route: config.name,
+    leg,
+    ...certificate,
+  });
+  return [
+    ...(clientTls?.files ?? []).map(on('client')),
+    ...[...(serverTls?.files ?? []), ...shown].map(on('server')),
+  ];
 }
 
 /** The proxy itself may log in at the server, or ask clients for their password. */

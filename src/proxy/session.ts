@@ -6,6 +6,7 @@ import { ProxyError, toProxyError } from '../errors.js';
 import {
   type CloseReason,
   type ConnectionRecord,
+  type LoginAttempt,
   newConnectionRecord,
   type Observer,
   PASSED_THROUGH,
@@ -60,6 +61,8 @@ export class Session {
   readonly #stopped = new AbortController();
   readonly #signal = AbortSignal.any([this.#deadline.signal, this.#clientGone.signal]);
   #relayed: readonly Socket[] = [];
+  /** The COM_CHANGE_USER that came to nothing last. */
+  #failedChange: LoginAttempt | undefined;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#options = options;
@@ -199,7 +202,7 @@ export class Session {
           : 'the client sent COM_CHANGE_USER while replies to earlier commands were outstanding, and they did not come',
       );
     }
-    const before = { ...this.#record };
+    const before = loginOf(this.#record);
     // One that is passed on unread is counted by the tracker.
     countCommand(this.#record, observer, COM_CHANGE_USER);
     const context = { route: currentRoute(), record: this.#record, signal: this.#signal };
@@ -207,12 +210,16 @@ export class Session {
     try {
       decision = await this.#inTime(() => changeUser(this.#client, server, terms, context));
     } finally {
-      if (decision?.accepted !== true) restoreLogin(this.#record, before);
+      if (decision?.accepted !== true) {
+        this.#failedChange = loginOf(this.#record);
+        Object.assign(this.#record, before);
+      }
     }
     tracker.changeUserDone();
     if (decision.accepted) observer.userChanged?.(this.#record);
     // Some servers end the session then, others go on with the user as it was.
-    else observer.userChangeRefused?.(this.#record, decision.errno);
+    else observer.userChangeRefused?.(this.#record, decision.errno, this.#failedChange ?? before);
+    this.#failedChange = undefined;
   }
 
   /** Runs a login or a COM_CHANGE_USER, which must be decided before the handshake timeout is over. */
@@ -233,7 +240,7 @@ export class Session {
   }
 
   async #fail(error: ProxyError, opening: Promise<ServerLeg> | undefined): Promise<CloseReason> {
-    this.#options.observer.failed?.(this.#record, error);
+    this.#options.observer.failed?.(this.#record, error, this.#failedChange);
     // A client that leaves while its server is still being reached must leave the server in good order all the same.
     const leaving = opening?.then(
       (server) => leaveServer(server, this.#stopped.signal),
@@ -293,10 +300,9 @@ export class Session {
   }
 }
 
-/** Who the session belongs to, as it was before a COM_CHANGE_USER that came to nothing. */
-function restoreLogin(record: ConnectionRecord, before: ConnectionRecord): void {
-  const { user, serverUser, clientPlugin, serverPlugin, authentication } = before;
-  Object.assign(record, { user, serverUser, clientPlugin, serverPlugin, authentication });
+function loginOf(record: ConnectionRecord): LoginAttempt {
+  const { user, serverUser, clientPlugin, serverPlugin, authentication, clientProgram } = record;
+  return { user, serverUser, clientPlugin, serverPlugin, authentication, clientProgram };
 }
 
 /** Sends what is written, and closes as soon as the peer does, or after FAREWELL_MS. */

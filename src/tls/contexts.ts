@@ -10,7 +10,9 @@ import {
 import { pemCertificates } from '../certs/pem.js';
 import type { ClientLegConfig, LegTlsConfig, ServerLegConfig, TlsVersion } from '../config/model.js';
 import { needsLegacyTls, TLS13_CIPHERSUITES, tlsProfiles } from '../config/tls-profiles.js';
+import type { CertificateFact } from '../observe/events.js';
 import type { TlsWeakness } from '../observe/weak-tls.js';
+import { certificatesIn } from './certificates-in-use.js';
 import { weaknessesOfChain } from './weaknesses.js';
 
 /** A certificate that a peer showed, as far as it matters when its session is resumed. */
@@ -19,6 +21,9 @@ export interface KnownCertificate {
   readonly fingerprint: string;
   readonly subject: string;
   readonly weaknesses: readonly TlsWeakness[];
+  /** Unix time in milliseconds. */
+  readonly notBefore: number;
+  readonly notAfter: number;
 }
 
 /** The client leg's TLS: what `tls/upgrade.ts` needs to accept a client. */
@@ -26,6 +31,8 @@ export interface ClientLegTls {
   readonly secureContext: SecureContext;
   /** Clients must present a certificate that the context's CA signed. */
   readonly requestCertificate: boolean;
+  /** Of the files. */
+  readonly files: readonly CertificateFact[];
   /** What is weak about the proxy's own certificates, by SHA-256 fingerprint of the leaf. */
   readonly ownWeaknesses: ReadonlyMap<string, readonly TlsWeakness[]>;
   /** The same of clients' certificates that were accepted: finding out costs 0.1 ms. */
@@ -35,6 +42,8 @@ export interface ClientLegTls {
 /** The server leg's TLS: what `tls/upgrade.ts` needs to reach a server. */
 export interface ServerLegTls {
   readonly secureContext: SecureContext;
+  /** Of the files. */
+  readonly files: readonly CertificateFact[];
   /** Whether the certificate's chain is verified. */
   readonly verifyChain: boolean;
   /** Whether a CA was given to verify with, in place of those of Node.js. */
@@ -78,6 +87,16 @@ export function createClientLegTls(config: ClientLegConfig): ClientLegTls | unde
       sessionIdContext: 'mysql-tls-proxy',
     }),
     requestCertificate: config.sslCa !== undefined,
+    files: [
+      ...chains.flatMap((chain, index) =>
+        certificatesIn(chain, {
+          role: 'own',
+          source: config.sslCert?.[index] ?? '',
+          option: 'client-ssl-cert',
+        }),
+      ),
+      ...authorities(config, 'client-ssl-ca'),
+    ],
     ownWeaknesses: new Map(chains.map(weaknessesOfOwnChain)),
     clientWeaknesses: new Map(),
   };
@@ -102,6 +121,14 @@ export function createServerLegTls(config: ServerLegConfig): ServerLegTls | unde
   const verifyIdentity = config.sslMode === 'VERIFY_IDENTITY';
   return {
     secureContext: createSecureContext(options),
+    files: [
+      ...certificatesIn(String(options.cert ?? ''), {
+        role: 'own',
+        source: config.sslCert ?? '',
+        option: 'server-ssl-cert',
+      }),
+      ...authorities(config, 'server-ssl-ca'),
+    ],
     verifyIdentity,
     caGiven: config.sslCa !== undefined,
     verifyChain:
@@ -112,6 +139,11 @@ export function createServerLegTls(config: ServerLegConfig): ServerLegTls | unde
     sessions: new Map(),
     certificates: new Map(),
   };
+}
+
+function authorities({ sslCa }: LegTlsConfig, option: string): readonly CertificateFact[] {
+  if (sslCa === undefined) return [];
+  return certificatesIn(readFileSync(sslCa, 'utf8'), { role: 'ca', source: sslCa, option });
 }
 
 function commonOptions(config: LegTlsConfig): SecureContextOptions {

@@ -20,6 +20,8 @@ export function serverCertificate(
     fingerprint: peer.fingerprint256,
     subject: subjectOf(peer),
     weaknesses: weaknessesOfChain(chainOf(peer)),
+    notBefore: Date.parse(peer.valid_from),
+    notAfter: Date.parse(peer.valid_to),
   };
   tls.certificates.set(server, seen);
   return seen;

@@ -1,143 +1,96 @@
-/** Metrics in Prometheus' terms. The only importer of prom-client. */
-import { getCiphers } from 'node:tls';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { errorCodes, errorTable, type Leg, serverRefusal } from '../../errors.js';
+/** What /metrics serves: the totals of all connections. */
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { errorCodes, errorTable, type Leg, type ProxyError, serverRefusal } from '../../errors.js';
 import {
+  type CertificateInUse,
   type ConnectionRecord,
-  type LegBytes,
+  type LoginAttempt,
   type Observer,
-  PASSED_THROUGH,
   PLAINTEXT,
   type TlsDescription,
 } from '../events.js';
+import type { Traffic } from '../state/live-connections.js';
+import type { RouteServers } from '../state/servers.js';
+import type { ReloadState, ServerState } from '../state/state.js';
 import { weaknessesOfLeg } from '../weak-tls.js';
+import { commandCounts, commandDurations, type StatisticsByRoute } from './command-samples.js';
+import { aggregateMetrics } from './definitions.js';
+import { Instruments, type Sample } from './instruments.js';
+import { pluginLabel, tlsLabels } from './label-values.js';
+
+/** What is known elsewhere, and asked for at each scrape. */
+export interface MetricSources {
+  connectionsLimit(): number;
+  /** By route. */
+  traffic(): ReadonlyMap<string, Traffic>;
+  readonly commands: StatisticsByRoute;
+  servers(): readonly ServerState[];
+  certificates(): readonly CertificateInUse[];
+  reloads(): ReloadState;
+}
 
 export interface Metrics {
   readonly registry: Registry;
   readonly observer: Observer;
+  /** After a reload: nothing is served any more of servers that are gone. */
+  setRoutes(routes: readonly RouteServers[]): void;
 }
-
-const PREFIX = 'mysql_tls_proxy_';
 
 const legs = ['client', 'server'] as const;
 type NetworkLeg = (typeof legs)[number];
 
-const tlsVersions: ReadonlySet<string> = new Set([
-  PLAINTEXT.version,
-  PASSED_THROUGH.version,
-  'TLSv1',
-  'TLSv1.1',
-  'TLSv1.2',
-  'TLSv1.3',
-]);
-const ciphers: ReadonlySet<string> = new Set([PLAINTEXT.cipher, PASSED_THROUGH.cipher, ...getCiphers()]);
-
-/** From a query of a script to a replica that stays for days. */
-const CONNECTION_SECONDS = [0.01, 0.1, 1, 10, 60, 600, 3600, 21_600, 86_400];
-
-/** From a resumption on the same machine to the handshake timeout. */
-const HANDSHAKE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-
-/** @param routeNames each is a label value from the start, with 0, so that rates are right from the first event on. */
-export function createMetrics(routeNames: readonly string[], version: string): Metrics {
+/** @param routes each is a label value from the start, with 0, so that rates are right from the first event on. */
+export function createMetrics(
+  routes: readonly RouteServers[],
+  version: string,
+  sources: MetricSources,
+): Metrics {
   const registry = new Registry();
-  const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  const instruments = new Instruments(aggregateMetrics, registry);
 
-  const buildInfo = new Gauge({
-    name: `${PREFIX}build_info`,
-    help: 'Always 1; the labels say what is running.',
-    labelNames: ['version', 'node', 'openssl'],
-    registers,
-  });
-  buildInfo.set({ version, node: process.versions.node, openssl: process.versions.openssl }, 1);
+  const { node, openssl } = process.versions;
+  instruments.gauge('build_info').set({ version, node, openssl }, 1);
+  const opened = instruments.counter('connections_total');
+  const active = instruments.gauge('connections_active');
+  instruments.collected('connections_limit', () => [{ labels: {}, value: sources.connectionsLimit() }]);
+  const rejected = instruments.counter('connections_rejected_total');
+  const connectionSeconds = instruments.histogram('connection_duration_seconds');
+  const handshakes = instruments.counter('tls_handshakes_total');
+  const handshakeFailures = instruments.counter('tls_handshake_failures_total');
+  const handshakeSeconds = instruments.histogram('tls_handshake_duration_seconds');
+  const sessions = instruments.counter('tls_sessions_total');
+  const activeSessions = instruments.gauge('tls_sessions_active');
+  const weak = instruments.counter('weak_tls_connections_total');
+  instruments.collected('certificate_not_after_timestamp_seconds', () =>
+    certificateSamples(sources.certificates()),
+  );
+  instruments.collected('tls_reloads_total', () => reloadSamples(sources.reloads()));
+  instruments.collected('tls_last_reload_success_timestamp_seconds', () => [
+    { labels: {}, value: sources.reloads().last_success_at / 1000 },
+  ]);
+  const auth = instruments.counter('auth_total');
+  instruments.collected('bytes_total', () => byteSamples(sources.traffic()));
+  instruments.collected('commands_total', () => commandCounts(sources.commands));
+  instruments.collected('command_duration_seconds', () => commandDurations(sources.commands));
+  instruments.collected('server_up', () => serverSamples(sources.servers()));
+  const serverSeconds = instruments.histogram('server_connect_duration_seconds');
 
-  const opened = new Counter({
-    name: `${PREFIX}connections_total`,
-    help: 'Connections accepted from clients.',
-    labelNames: ['route'],
-    registers,
-  });
-  const active = new Gauge({
-    name: `${PREFIX}connections_active`,
-    help: 'Connections of clients that are open now, those still logging in included.',
-    labelNames: ['route'],
-    registers,
-  });
-  const rejected = new Counter({
-    name: `${PREFIX}connections_rejected_total`,
-    help: 'Connections that ended before their login was accepted, by reason.',
-    labelNames: ['route', 'reason'],
-    registers,
-  });
-  const connectionSeconds = new Histogram({
-    name: `${PREFIX}connection_duration_seconds`,
-    help: 'From accepting a connection to its end.',
-    labelNames: ['route'],
-    buckets: CONNECTION_SECONDS,
-    registers,
-  });
-  const handshakes = new Counter({
-    name: `${PREFIX}tls_handshakes_total`,
-    help: 'TLS handshakes that ended well, by what was negotiated.',
-    labelNames: ['route', 'leg', 'version', 'cipher', 'resumed'],
-    registers,
-  });
-  const handshakeFailures = new Counter({
-    name: `${PREFIX}tls_handshake_failures_total`,
-    help: 'TLS handshakes, and checks of certificates, that failed.',
-    labelNames: ['route', 'leg', 'reason'],
-    registers,
-  });
-  const handshakeSeconds = new Histogram({
-    name: `${PREFIX}tls_handshake_duration_seconds`,
-    help: 'Duration of the TLS handshakes that ended well.',
-    labelNames: ['route', 'leg'],
-    buckets: HANDSHAKE_SECONDS,
-    registers,
-  });
-  const weak = new Counter({
-    name: `${PREFIX}weak_tls_connections_total`,
-    help: 'Connections whose TLS handshake ended well with something weak, by what it is; one connection may have several.',
-    labelNames: ['route', 'leg', 'reason'],
-    registers,
-  });
-  const sessions = new Gauge({
-    name: `${PREFIX}tls_sessions_active`,
-    help: 'Logged-in connections by TLS version and cipher of each leg; both are "none" on a plaintext leg.',
-    labelNames: ['route', 'leg', 'version', 'cipher'],
-    registers,
-  });
-
-  const traffic = new Traffic(routeNames);
-  new Counter({
-    name: `${PREFIX}bytes_total`,
-    help: 'MySQL protocol bytes after login, live connections included; in and out as the proxy sees that leg.',
-    labelNames: ['route', 'leg', 'direction'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [route, total] of traffic.totals()) {
-        for (const leg of legs) {
-          this.inc({ route, leg, direction: 'in' }, total[leg].in);
-          this.inc({ route, leg, direction: 'out' }, total[leg].out);
-        }
-      }
-    },
-  });
-
-  for (const route of routeNames) {
+  for (const { route } of routes) {
     opened.inc({ route }, 0);
     active.set({ route }, 0);
     connectionSeconds.zero({ route });
     for (const reason of [...errorCodes, 'login_refused']) rejected.inc({ route, reason }, 0);
     for (const leg of legs) {
       handshakeSeconds.zero({ route, leg });
-      sessions.set({ route, leg, ...tlsLabels(PLAINTEXT) }, 0);
+      sessions.inc({ route, leg, ...tlsLabels(PLAINTEXT) }, 0);
+      activeSessions.set({ route, leg, ...tlsLabels(PLAINTEXT) }, 0);
       for (const reason of weaknessesOfLeg(leg)) weak.inc({ route, leg, reason }, 0);
       for (const reason of reasonsOf(leg)) handshakeFailures.inc({ route, leg, reason }, 0);
     }
   }
+  let servers = serverLabels(routes);
+  for (const labels of servers.values()) serverSeconds.zero(labels);
 
   /** Labels as they were counted up, so that counting down meets the same series whatever the record says by then. */
   const counted = new WeakMap<
@@ -145,11 +98,28 @@ export function createMetrics(routeNames: readonly string[], version: string): M
     readonly { leg: NetworkLeg; version: string; cipher: string }[]
   >();
 
+  const countLogin = (
+    route: string,
+    { clientPlugin, serverPlugin, authentication }: LoginAttempt,
+    result: 'accepted' | 'refused' | 'failed',
+  ) => {
+    auth.inc({
+      route,
+      client_plugin: pluginLabel(clientPlugin),
+      server_plugin: pluginLabel(serverPlugin),
+      path: authentication,
+      result,
+    });
+  };
+
   const observer: Observer = {
-    opened: (connection) => {
-      opened.inc({ route: connection.route });
-      active.inc({ route: connection.route });
-      traffic.opened(connection);
+    opened: ({ route }) => {
+      opened.inc({ route });
+      active.inc({ route });
+    },
+    serverReached: ({ route }, server, seconds) => {
+      const labels = servers.get(serverKey(route, server));
+      if (labels !== undefined) serverSeconds.observe(labels, seconds);
     },
     tlsEstablished: (connection, leg) => {
       const tls = tlsOf(connection, leg);
@@ -159,75 +129,107 @@ export function createMetrics(routeNames: readonly string[], version: string): M
     },
     tlsFailed: ({ route }, leg, error) => handshakeFailures.inc({ route, leg, reason: error.code }),
     established: (connection) => {
+      const { route } = connection;
       const labels = legs.map((leg) => ({ leg, ...tlsLabels(tlsOf(connection, leg)) }));
       counted.set(connection, labels);
-      for (const label of labels) sessions.inc({ route: connection.route, ...label });
+      for (const label of labels) {
+        sessions.inc({ route, ...label });
+        activeSessions.inc({ route, ...label });
+      }
+      // Of a login that was passed through nothing is known.
+      if (connection.clientPlugin !== '') countLogin(route, connection, 'accepted');
     },
-    failed: (connection, error) => {
+    commandSent: ({ route }, command) => sources.commands.get(route)?.sent(command),
+    commandAnswered: ({ route }, command, seconds) => sources.commands.get(route)?.answered(command, seconds),
+    userChanged: (connection) => countLogin(connection.route, connection, 'accepted'),
+    userChangeRefused: ({ route }, _errno, attempt) => countLogin(route, attempt, 'refused'),
+    failed: (connection, error, attempt) => {
+      const { route } = connection;
       // A session that ends at a COM_CHANGE_USER was let in before.
-      if (!counted.has(connection)) rejected.inc({ route: connection.route, reason: error.code });
+      if (!counted.has(connection)) rejected.inc({ route, reason: error.code });
+      const login = attempt ?? (counted.has(connection) ? undefined : connection);
+      if (login !== undefined && login.clientPlugin !== '') countLogin(route, login, resultOf(error));
     },
-    refused: ({ route }, errno) => rejected.inc({ route, reason: serverRefusal(errno) ?? 'login_refused' }),
+    refused: (connection, errno) => {
+      const { route } = connection;
+      rejected.inc({ route, reason: serverRefusal(errno) ?? 'login_refused' });
+      if (connection.clientPlugin !== '') countLogin(route, connection, 'refused');
+    },
     closed: (connection) => {
       const { route } = connection;
       active.dec({ route });
       connectionSeconds.observe({ route }, Math.max(0, Date.now() - connection.openedAt) / 1000);
-      for (const label of counted.get(connection) ?? []) sessions.dec({ route, ...label });
+      for (const label of counted.get(connection) ?? []) activeSessions.dec({ route, ...label });
       counted.delete(connection);
-      traffic.closed(connection);
     },
   };
-  return { registry, observer };
+
+  const setRoutes = (next: readonly RouteServers[]) => {
+    const nextServers = serverLabels(next);
+    for (const [key, labels] of servers) if (!nextServers.has(key)) serverSeconds.remove(labels);
+    for (const [key, labels] of nextServers) if (!servers.has(key)) serverSeconds.zero(labels);
+    servers = nextServers;
+  };
+  return { registry, observer, setRoutes };
 }
 
-type TrafficTotal = Record<NetworkLeg, LegBytes>;
-
-/** Bytes of the connections that ended, and of the open ones as they are when asked. */
-class Traffic {
-  readonly #ended: ReadonlyMap<string, TrafficTotal>;
-  readonly #open = new Set<ConnectionRecord>();
-
-  constructor(routeNames: readonly string[]) {
-    this.#ended = new Map(routeNames.map((route) => [route, noTraffic()]));
-  }
-
-  opened(connection: ConnectionRecord): void {
-    this.#open.add(connection);
-  }
-
-  closed(connection: ConnectionRecord): void {
-    if (this.#open.delete(connection)) add(this.#ended.get(connection.route), connection);
-  }
-
-  totals(): ReadonlyMap<string, TrafficTotal> {
-    const totals = new Map([...this.#ended].map(([route, total]) => [route, structuredClone(total)]));
-    for (const connection of this.#open) add(totals.get(connection.route), connection);
-    return totals;
-  }
+/** The proxy itself says no where it checks the password. */
+function resultOf({ code }: ProxyError): 'refused' | 'failed' {
+  return code === 'access_denied' ? 'refused' : 'failed';
 }
 
-function noTraffic(): TrafficTotal {
-  return { client: { in: 0, out: 0 }, server: { in: 0, out: 0 } };
+function byteSamples(traffic: ReadonlyMap<string, Traffic>): Sample[] {
+  return [...traffic].flatMap(([route, total]) =>
+    legs.flatMap((leg) => [
+      { labels: { route, leg, direction: 'in' }, value: total[leg].in },
+      { labels: { route, leg, direction: 'out' }, value: total[leg].out },
+    ]),
+  );
 }
 
-function add(total: TrafficTotal | undefined, { clientBytes, serverBytes }: ConnectionRecord): void {
-  if (total === undefined) return;
-  total.client.in += clientBytes.in;
-  total.client.out += clientBytes.out;
-  total.server.in += serverBytes.in;
-  total.server.out += serverBytes.out;
+/** Of several with the same labels, the one that expires first. */
+function certificateSamples(certificates: readonly CertificateInUse[]): Sample[] {
+  const samples = new Map<string, Sample>();
+  for (const { route, leg, role, subject, notAfter } of certificates) {
+    const labels = { route, leg, role, subject };
+    const key = Object.values(labels).join('\0');
+    const value = notAfter / 1000;
+    if (Number.isNaN(value) || value >= (samples.get(key)?.value ?? Number.POSITIVE_INFINITY)) continue;
+    samples.set(key, { labels, value });
+  }
+  return [...samples.values()];
+}
+
+function reloadSamples({ succeeded, failed }: ReloadState): Sample[] {
+  return [
+    { labels: { result: 'success' }, value: succeeded },
+    { labels: { result: 'failure' }, value: failed },
+  ];
+}
+
+function serverSamples(servers: readonly ServerState[]): Sample[] {
+  return servers.map(({ route, server, up }) => ({
+    labels: { route, server },
+    value: up === null ? Number.NaN : Number(up),
+  }));
+}
+
+function serverLabels(
+  routes: readonly RouteServers[],
+): ReadonlyMap<string, { route: string; server: string }> {
+  return new Map(
+    routes.flatMap(({ route, servers }) =>
+      servers.map((server) => [serverKey(route, server), { route, server }] as const),
+    ),
+  );
+}
+
+function serverKey(route: string, server: string): string {
+  return `${route}\0${server}`;
 }
 
 function tlsOf(connection: ConnectionRecord, leg: NetworkLeg): TlsDescription {
   return leg === 'client' ? connection.clientTls : connection.serverTls;
-}
-
-/** A peer must not be able to make up label values. */
-function tlsLabels({ version, cipher }: TlsDescription): { version: string; cipher: string } {
-  return {
-    version: tlsVersions.has(version) ? version : 'other',
-    cipher: ciphers.has(cipher.toLowerCase()) ? cipher : 'other',
-  };
 }
 
 /** Errors that a TLS handshake can fail with: those of the leg, whose names all begin with it. */

@@ -1,11 +1,8 @@
 /** Every metric of the proxy, once: what is served, and what docs/metrics.md says. Names and labels are a promise. */
 
-export const METRIC_PREFIX = 'mysql_tls_proxy_';
+import { COMMAND_SECONDS } from '../command-statistics.js';
 
-/** From an answer out of memory to a statement that keeps a server busy. */
-const COMMAND_SECONDS = [
-  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60,
-] as const;
+export const METRIC_PREFIX = 'mysql_tls_proxy_';
 
 /** From a query of a script to a replica that stays for days. */
 const CONNECTION_SECONDS = [0.01, 0.1, 1, 10, 60, 600, 3600, 21_600, 86_400] as const;
@@ -171,7 +168,7 @@ export const aggregateMetrics = {
   },
   command_duration_seconds: {
     type: 'histogram',
-    help: "From a command's last byte to its reply's first, as the proxy sees them. Commands that are not answered are not in it.",
+    help: "From a command's last byte to its reply's first, as the proxy sees them. Commands that are not answered are not in it, nor COM_CHANGE_USER, which is another login.",
     labels: ['route', 'command'],
     buckets: COMMAND_SECONDS,
   },

@@ -81,6 +81,8 @@ export interface ServerState {
   readonly server: string;
   /** By the latest attempt to connect; null before the first. */
   readonly up: boolean | null;
+  /** When it was first seen to be up, or down, after it was not; null before the first attempt. */
+  readonly since: number | null;
   /** Of the latest attempt; null before the first. */
   readonly tried_at: number | null;
   /** How long it took to greet; null unless up. */

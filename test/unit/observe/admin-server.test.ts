@@ -1,19 +1,29 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
 import { after, describe, it } from 'node:test';
-import { type AdminServer, startAdminServer } from '../../../src/observe/admin-server.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type AdminServer, type Endpoint, startAdminServer } from '../../../src/observe/admin-server.js';
+import { EventStream } from '../../../src/observe/event-stream.js';
+
+/** How often the text of an event was asked for. */
+let ticks = 0;
 
 const anyPort = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
 
 async function start(overrides: { metrics?: () => Promise<string>; reason?: () => string | undefined } = {}) {
-  const metrics = {
-    contentType: 'text/plain; version=0.0.4',
-    metrics: overrides.metrics ?? (async () => 'a 1\n'),
-  };
+  const { metrics = async () => 'a 1\n' } = overrides;
   const server = await startAdminServer({
     listen: anyPort,
-    metrics,
+    endpoints: new Map<string, Endpoint>([
+      [
+        '/metrics',
+        async () => ({ status: 200, body: await metrics(), contentType: 'text/plain; version=0.0.4' }),
+      ],
+      ['/echo', (query) => ({ status: 200, body: query.get('text') ?? '', headers: { 'X-Other': '1' } })],
+    ]),
+    streams: new Map([['/events', new EventStream('tick', 20, () => `${++ticks}`)]]),
     unreadyReason: overrides.reason ?? (() => undefined),
   });
   return { server, url: (path: string) => `http://${server.address}${path}` };
@@ -61,7 +71,7 @@ describe('the admin server', { timeout: 30_000 }, () => {
     const response = await fetch(url('/'));
     assert.deepEqual(
       [response.status, await response.text()],
-      [404, 'There is nothing here. Paths: /metrics /livez /readyz\n'],
+      [404, 'There is nothing here. Paths: /echo /events /livez /metrics /readyz\n'],
     );
   });
 
@@ -81,10 +91,72 @@ describe('the admin server', { timeout: 30_000 }, () => {
     assert.equal((await fetch(url('/livez'))).status, 200);
   });
 
+  it('hands the query to what answers, and takes headers from it', async () => {
+    const { url } = await running();
+    const response = await fetch(url('/echo?text=a%20b&x=1'));
+    assert.deepEqual([response.headers.get('x-other'), await response.text()], ['1', 'a b']);
+  });
+
+  it('is nothing for other sites', async () => {
+    const { url } = await running();
+    const { headers } = await fetch(url('/metrics'));
+    assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin');
+    assert.equal(headers.get('x-content-type-options'), 'nosniff');
+    assert.equal(headers.get('cache-control'), 'no-store');
+    assert.equal(headers.get('access-control-allow-origin'), null);
+  });
+
+  it('answers under its address and as localhost, but not under the name of a site that points here', async () => {
+    const { server, url } = await running();
+    const port = server.address.split(':')[1];
+    const status = async (host: string, path = '/metrics') => {
+      const request = http.get(url(path), { headers: { Host: host } });
+      const [response] = await once(request, 'response');
+      response.resume();
+      return response.statusCode;
+    };
+    for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, 'LOCALHOST', '[::1]:1', '10.0.0.1'])
+      assert.equal(await status(host), 200, host);
+    for (const host of [`evil.example:${port}`, 'localhost.evil.example', '127.0.0.1.evil.example'])
+      assert.equal(await status(host), 403, host);
+    assert.equal(await status('evil.example', '/events'), 403);
+    assert.equal(await status('any.name', '/livez'), 200);
+    assert.equal(await status('any.name', '/readyz'), 200);
+  });
+
+  it('sends events to everybody who listens, and asks for no more of them afterwards', async () => {
+    const { url } = await running();
+    const listen = async () => {
+      const request = http.get(url('/events'));
+      const [response] = await once(request, 'response');
+      assert.equal(response.headers['content-type'], 'text/event-stream');
+      let text = '';
+      for await (const chunk of response) {
+        text += chunk;
+        if (text.split('\n\n').length > 3) break;
+      }
+      return text.split('\n\n').slice(0, 3);
+    };
+    for (const events of await Promise.all([listen(), listen()])) {
+      const numbers = events.map((event) => Number(/^event: tick\ndata: (\d+)$/.exec(event)?.[1]));
+      assert.deepEqual(
+        numbers.toSorted((a, b) => a - b),
+        numbers,
+      );
+      assert.equal(new Set(numbers).size, 3, events.join('|'));
+    }
+    let before = -1;
+    // The proxy learns of a listener that went away in its own time.
+    while (ticks !== before) {
+      before = ticks;
+      await delay(100);
+    }
+  });
+
   it('rejects when the port is taken', async () => {
     const { server } = await running();
     const port = Number(server.address.split(':')[1]);
-    const options = { metrics: { contentType: '', metrics: async () => '' }, unreadyReason: () => undefined };
+    const options = { endpoints: new Map(), streams: new Map(), unreadyReason: () => undefined };
     await assert.rejects(startAdminServer({ listen: { ...anyPort, port }, ...options }), {
       code: 'EADDRINUSE',
     });
@@ -98,7 +170,11 @@ describe('the admin server', { timeout: 30_000 }, () => {
     const keptAlive = net.connect(port, '127.0.0.1');
     keptAlive.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n');
     await once(keptAlive, 'data');
-    const closed = Promise.all([once(idle, 'close'), once(keptAlive, 'close')]);
+    const listening = net.connect(port, '127.0.0.1');
+    listening.write('GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    await once(listening, 'data');
+    listening.on('error', () => undefined).resume();
+    const closed = Promise.all([idle, keptAlive, listening].map((socket) => once(socket, 'close')));
     idle.on('error', () => undefined).resume();
     keptAlive.on('error', () => undefined).resume();
     await server.close();

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { errorCodes, errorTable, ProxyError } from '../../../../src/errors.js';
-import { createMetrics, type Metrics } from '../../../../src/observe/metrics/aggregates.js';
 import { connectionRecord, tls10, tls13, weakTls10 } from '../records.js';
+import { type MetricsUnderTest, metricsOf } from './sources.js';
 
 /** Lines of one metric as they are scraped, sorted, without comments. */
-async function scrape({ registry }: Metrics, name: string): Promise<string[]> {
+async function scrape({ registry }: MetricsUnderTest, name: string): Promise<string[]> {
   const text = await registry.metrics();
   return text
     .split('\n')
@@ -14,12 +14,12 @@ async function scrape({ registry }: Metrics, name: string): Promise<string[]> {
 }
 
 /** Only what is not 0. */
-async function scrapeCounted(metrics: Metrics, name: string): Promise<string[]> {
+async function scrapeCounted(metrics: MetricsUnderTest, name: string): Promise<string[]> {
   return (await scrape(metrics, name)).filter((line) => !line.endsWith(' 0'));
 }
 
 describe('metrics before the first connection', () => {
-  const metrics = createMetrics(['a', 'b'], '1.2.3');
+  const metrics = metricsOf(['a', 'b']);
 
   it('say what is running', async () => {
     const { node, openssl } = process.versions;
@@ -80,14 +80,14 @@ describe('metrics before the first connection', () => {
   });
 
   it('are not shared with another instance', async () => {
-    createMetrics(['a'], '1').observer.opened?.(connectionRecord({ route: 'a' }));
+    metricsOf(['a']).observer.opened?.(connectionRecord({ route: 'a' }));
     assert.deepEqual(await scrapeCounted(metrics, 'connections_total'), []);
   });
 });
 
 describe('metrics of a connection', () => {
   it('follow it from its beginning to its end', async () => {
-    const metrics = createMetrics(['default'], '1');
+    const metrics = metricsOf(['default']);
     const { observer } = metrics;
     const connection = connectionRecord({ openedAt: Date.now() - 2000 });
     observer.opened?.(connection);
@@ -129,7 +129,7 @@ describe('metrics of a connection', () => {
   });
 
   it('count plaintext legs as "none"', async () => {
-    const metrics = createMetrics(['default'], '1');
+    const metrics = metricsOf(['default']);
     const connection = connectionRecord();
     metrics.observer.opened?.(connection);
     metrics.observer.established?.(connection);
@@ -140,7 +140,7 @@ describe('metrics of a connection', () => {
   });
 
   it('never let a session count fall below 0', async () => {
-    const metrics = createMetrics(['default'], '1');
+    const metrics = metricsOf(['default']);
     const connection = connectionRecord({ serverTls: tls13 });
     metrics.observer.opened?.(connection);
     metrics.observer.closed?.(connection, 'client_gone');
@@ -148,7 +148,7 @@ describe('metrics of a connection', () => {
   });
 
   it('say why connections were rejected', async () => {
-    const metrics = createMetrics(['default'], '1');
+    const metrics = metricsOf(['default']);
     const { observer } = metrics;
     const error = new ProxyError('server_certificate_expired', 'the certificate expired');
     const connection = connectionRecord();
@@ -165,7 +165,7 @@ describe('metrics of a connection', () => {
   });
 
   it('do not take label values from a peer', async () => {
-    const metrics = createMetrics(['default'], '1');
+    const metrics = metricsOf(['default']);
     const connection = connectionRecord({ clientTls: { ...tls10, version: 'TLSv9', cipher: 'MADE-UP' } });
     metrics.observer.tlsEstablished?.(connection, 'client');
     const [line = ''] = await scrapeCounted(metrics, 'tls_handshakes_total');
@@ -175,7 +175,7 @@ describe('metrics of a connection', () => {
 
 describe('bytes', () => {
   it('count live connections, and go on from there when they end', async () => {
-    const metrics = createMetrics(['default', 'other'], '1');
+    const metrics = metricsOf(['default', 'other']);
     const { observer } = metrics;
     const expected = (inClient: number, outClient: number, inServer: number, outServer: number) => [
       `mysql_tls_proxy_bytes_total{route="default",leg="client",direction="in"} ${inClient}`,
@@ -207,7 +207,7 @@ describe('bytes', () => {
 
 describe('weak TLS', () => {
   it('is counted for each connection and kind', async () => {
-    const metrics = createMetrics(['a'], '1');
+    const metrics = metricsOf(['a']);
     for (const id of [1, 2]) {
       const connection = connectionRecord({ id, route: 'a', clientTls: weakTls10, serverTls: tls13 });
       metrics.observer.tlsEstablished?.(connection, 'client');

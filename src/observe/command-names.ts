@@ -1,0 +1,40 @@
+/** Commands by the first byte of their payload, as the protocol names them: MySQL's my_command.h, and MariaDB's own. */
+export const commandNames: ReadonlyMap<number, string> = new Map([
+  [0x01, 'COM_QUIT'],
+  [0x02, 'COM_INIT_DB'],
+  [0x03, 'COM_QUERY'],
+  [0x04, 'COM_FIELD_LIST'],
+  [0x05, 'COM_CREATE_DB'],
+  [0x06, 'COM_DROP_DB'],
+  [0x07, 'COM_REFRESH'],
+  [0x08, 'COM_SHUTDOWN'],
+  [0x09, 'COM_STATISTICS'],
+  [0x0a, 'COM_PROCESS_INFO'],
+  [0x0c, 'COM_PROCESS_KILL'],
+  [0x0d, 'COM_DEBUG'],
+  [0x0e, 'COM_PING'],
+  [0x11, 'COM_CHANGE_USER'],
+  [0x12, 'COM_BINLOG_DUMP'],
+  [0x13, 'COM_TABLE_DUMP'],
+  [0x15, 'COM_REGISTER_SLAVE'],
+  [0x16, 'COM_STMT_PREPARE'],
+  [0x17, 'COM_STMT_EXECUTE'],
+  [0x18, 'COM_STMT_SEND_LONG_DATA'],
+  [0x19, 'COM_STMT_CLOSE'],
+  [0x1a, 'COM_STMT_RESET'],
+  [0x1b, 'COM_SET_OPTION'],
+  [0x1c, 'COM_STMT_FETCH'],
+  [0x1e, 'COM_BINLOG_DUMP_GTID'],
+  [0x1f, 'COM_RESET_CONNECTION'],
+  [0x20, 'COM_CLONE'],
+  [0x21, 'COM_SUBSCRIBE_GROUP_REPLICATION_STREAM'],
+  [0xfa, 'COM_STMT_BULK_EXECUTE'],
+]);
+
+/** Those that have no reply, and COM_CHANGE_USER, whose time depends on the client. */
+export const untimedCommands: ReadonlySet<string> = new Set([
+  'COM_QUIT',
+  'COM_STMT_SEND_LONG_DATA',
+  'COM_STMT_CLOSE',
+  'COM_CHANGE_USER',
+]);

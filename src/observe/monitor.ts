@@ -1,0 +1,123 @@
+/** All that is kept of a running proxy for the admin listener: put together here, by what --metrics allows. */
+import { formatAddress, type ProxyConfig } from '../config/model.js';
+import type { Endpoint } from './admin-server.js';
+import { CommandStatistics } from './command-statistics.js';
+import { EventStream } from './event-stream.js';
+import type { Observer } from './events.js';
+import { createMetrics } from './metrics/aggregates.js';
+import { connectionMetricsText } from './metrics/connections.js';
+import { combineObservers } from './observers.js';
+import { FilterError, listConnections } from './state/connection-list.js';
+import { HISTORY_STEP_SECONDS, History } from './state/history.js';
+import { LiveConnections } from './state/live-connections.js';
+import { type ProxyView, proxyState } from './state/proxy-state.js';
+import { type RouteServers, Servers } from './state/servers.js';
+import type { ReloadState } from './state/state.js';
+
+export interface Monitor {
+  readonly observer: Observer;
+  /** For the admin listener, by path. */
+  readonly endpoints: ReadonlyMap<string, Endpoint>;
+  readonly streams: ReadonlyMap<string, EventStream>;
+  /** Another configuration is in use. */
+  reloaded(config: ProxyConfig): void;
+  reloadFailed(): void;
+  close(): void;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+export function createMonitor(initial: ProxyConfig, version: string, proxy: ProxyView): Monitor {
+  if (initial.metrics === 'none') return noMonitor();
+  const startedAt = Date.now();
+  let config = initial;
+  let reloads: ReloadState = { succeeded: 0, failed: 0, last_success_at: startedAt };
+  const routeNames = config.routes.map(({ name }) => name);
+  const live = new LiveConnections(routeNames);
+  const servers = new Servers(serversOf(config));
+  const commands = new Map(routeNames.map((route) => [route, new CommandStatistics()]));
+  const metrics = createMetrics(serversOf(config), version, {
+    connectionsLimit: () => config.maxConnections,
+    traffic: () => live.traffic(),
+    commands,
+    servers: () => servers.all(),
+    certificates: () => proxy.certificates(),
+    reloads: () => reloads,
+  });
+  const history = new History(live, [...commands.values()]);
+  const state = () =>
+    JSON.stringify(proxyState({ config, version, startedAt, reloads, proxy, live, servers, history }));
+
+  const endpoints = new Map<string, Endpoint>([
+    [
+      '/metrics',
+      async () => ({
+        status: 200,
+        body: await metrics.registry.metrics(),
+        contentType: metrics.registry.contentType,
+      }),
+    ],
+    ['/state', () => ({ status: 200, body: state(), contentType: JSON_TYPE })],
+    ['/connections', ifAll((query) => connectionsReply(live, query))],
+    [
+      '/metrics/connections',
+      ifAll(async () => ({
+        status: 200,
+        body: await connectionMetricsText([...live.all()], config.connectionMetricsLimit),
+        contentType: metrics.registry.contentType,
+      })),
+    ],
+  ]);
+
+  function ifAll(endpoint: Endpoint): Endpoint {
+    if (initial.metrics === 'all') return endpoint;
+    return () => ({
+      status: 404,
+      body: 'Nothing is kept about single connections: the proxy runs with --metrics aggregates.\n',
+    });
+  }
+
+  return {
+    observer: combineObservers([live.observer, servers.observer, metrics.observer, history.observer]),
+    endpoints,
+    streams: new Map([['/events', new EventStream('state', HISTORY_STEP_SECONDS * 1000, state)]]),
+    reloaded: (next) => {
+      config = next;
+      reloads = { ...reloads, succeeded: reloads.succeeded + 1, last_success_at: Date.now() };
+      servers.setRoutes(serversOf(next));
+      metrics.setRoutes(serversOf(next));
+    },
+    reloadFailed: () => {
+      reloads = { ...reloads, failed: reloads.failed + 1 };
+    },
+    close: () => history.close(),
+  };
+}
+
+function noMonitor(): Monitor {
+  return {
+    observer: {},
+    endpoints: new Map(),
+    streams: new Map(),
+    reloaded: () => {},
+    reloadFailed: () => {},
+    close: () => {},
+  };
+}
+
+function connectionsReply(live: LiveConnections, query: URLSearchParams) {
+  try {
+    return {
+      status: 200,
+      body: JSON.stringify(listConnections([...live.all()], query)),
+      contentType: JSON_TYPE,
+    };
+  } catch (error) {
+    if (error instanceof FilterError) return { status: 400, body: `${error.message}.\n` };
+    throw error;
+  }
+}
+
+function serversOf({ routes }: ProxyConfig): readonly RouteServers[] {
+  return routes.map(({ name, servers }) => ({ route: name, servers: servers.map(formatAddress) }));
+}

@@ -1,0 +1,98 @@
+/** Puts together what `/state` says. */
+import { formatAddress, type ProxyConfig } from '../../config/model.js';
+import { printable } from '../../printable.js';
+import type { CertificateInUse } from '../events.js';
+import { HISTORY_STEP_SECONDS, type History } from './history.js';
+import type { LiveConnections } from './live-connections.js';
+import type { Servers } from './servers.js';
+import type { CertificateState, ProxyState, ReloadState, RouteState, TlsCount } from './state.js';
+
+/** What is asked of the proxy itself. */
+export interface ProxyView {
+  /** Where clients connect, with real ports. */
+  addresses(): readonly { readonly route: string; readonly address: string }[];
+  certificates(): readonly CertificateInUse[];
+  /** Undefined when the proxy can serve clients, else why not. */
+  unreadyReason(): string | undefined;
+}
+
+export interface StateSources {
+  readonly config: ProxyConfig;
+  readonly version: string;
+  readonly startedAt: number;
+  readonly reloads: ReloadState;
+  readonly proxy: ProxyView;
+  readonly live: LiveConnections;
+  readonly servers: Servers;
+  readonly history: History;
+}
+
+export function proxyState(sources: StateSources): ProxyState {
+  const { config, version, startedAt, reloads, proxy, live, servers, history } = sources;
+  const { node, openssl } = process.versions;
+  return {
+    version,
+    node,
+    openssl,
+    started_at: startedAt,
+    at: Date.now(),
+    unready_reason: proxy.unreadyReason() ?? '',
+    routes: routeStates(config, proxy),
+    connections: {
+      active: live.size,
+      limit: config.maxConnections,
+      total: history.opened,
+      rejected: history.rejected,
+      commands: history.commands,
+    },
+    tls: tlsCounts(live),
+    history: history.points,
+    history_step_seconds: HISTORY_STEP_SECONDS,
+    servers: servers.all(),
+    certificates: certificateStates(proxy),
+    failures: [],
+    plaintext: { routes: [], since: startedAt, clients: [], dropped: 0 },
+    reloads,
+  };
+}
+
+function routeStates({ routes }: ProxyConfig, proxy: ProxyView): RouteState[] {
+  const addresses = proxy.addresses();
+  return routes.map(({ name, servers, client, server }) => ({
+    route: name,
+    listen: addresses.filter(({ route }) => route === name).map(({ address }) => address),
+    servers: servers.map(formatAddress),
+    client_ssl_mode: client.sslMode,
+    server_ssl_mode: server.sslMode,
+  }));
+}
+
+function tlsCounts(live: LiveConnections): TlsCount[] {
+  const counts = new Map<string, TlsCount>();
+  for (const { record, isSession } of live.all()) {
+    if (!isSession) continue;
+    for (const leg of ['client', 'server'] as const) {
+      const { version, cipher } = leg === 'client' ? record.clientTls : record.serverTls;
+      const key = [record.route, leg, version, cipher].join('\0');
+      const connections = (counts.get(key)?.connections ?? 0) + 1;
+      counts.set(key, { route: record.route, leg, version, cipher, connections });
+    }
+  }
+  return [...counts.values()].toSorted((a, b) => b.connections - a.connections);
+}
+
+function certificateStates(proxy: ProxyView): CertificateState[] {
+  return proxy
+    .certificates()
+    .map(({ route, leg, role, subject, notBefore, notAfter, source, option }) => ({
+      route,
+      leg,
+      role,
+      subject: printable(subject, 256),
+      not_before: notBefore,
+      not_after: notAfter,
+      source,
+      option,
+    }))
+    .toSorted((a, b) => a.not_after - b.not_after);
+}
