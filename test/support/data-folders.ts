@@ -1,5 +1,5 @@
 /** An empty data folder for each kind of server: made once in `.cache/`, then copied for every start. */
-import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { builtOnce } from './cache.js';
 import type { ServerKind, ServerProgram } from './downloads.js';
@@ -25,7 +25,8 @@ export async function copyFreshDataFolder(program: ServerProgram, folder: string
   const template = await builtOnce(`data-${program.kind}-${program.version}`, (built) =>
     fill(program, built),
   );
-  await cp(template, folder, { recursive: true });
+  // A link would be copied as a link: the server would then run on the template of everybody else.
+  await cp(await realpath(template), folder, { recursive: true });
   // Holds the server's UUID, which must differ between two servers; every server makes its own when it is missing.
   await rm(path.join(folder, 'auto.cnf'), { force: true });
 }
