@@ -89,7 +89,7 @@ export interface ConnectionRecord {
   serverUser: string;
   /** Plugin that the client named in its login; empty before it, and where nothing of it is seen. */
   clientPlugin: string;
-  /** Plugin that the server asked for last; empty while it has not asked. */
+  /** Plugin that the server asked for, or confirmed, last; empty where it decides at once. */
   serverPlugin: string;
   /** Of the last login or COM_CHANGE_USER. */
   authentication: AuthenticationPath;

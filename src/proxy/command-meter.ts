@@ -1,18 +1,14 @@
 /** Counts a session's commands, and tells observers of them and of how long their replies took. */
 import { performance } from 'node:perf_hooks';
 import type { ConnectionRecord, Observer } from '../observe/events.js';
-import { COM_CHANGE_USER } from '../wire/change-user.js';
 import type { CommandMeter } from '../wire/command-tracker.js';
 
 export function commandMeter(record: ConnectionRecord, observer: Observer): CommandMeter {
   return {
     now: observer.commandAnswered === undefined ? () => 0 : () => performance.now(),
     sent: (command) => countCommand(record, observer, command),
-    answered: (command, sentAt) => {
-      // Another login: how long it takes depends on the client, and the proxy may have taken part in it.
-      if (command === COM_CHANGE_USER) return;
-      observer.commandAnswered?.(record, command, (performance.now() - sentAt) / 1000);
-    },
+    answered: (command, sentAt) =>
+      observer.commandAnswered?.(record, command, (performance.now() - sentAt) / 1000),
   };
 }
 

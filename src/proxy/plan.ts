@@ -2,14 +2,7 @@
 import { type Legs, legsAreEqualForAll } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { ProxyError } from '../errors.js';
-import {
-  CLIENT_SSL,
-  COMPRESSION_FLAGS,
-  has,
-  isCompressed,
-  offeredToClient,
-  withFlags,
-} from '../wire/capabilities.js';
+import { CLIENT_SSL, COMPRESSION_FLAGS, has, offeredToClient, withFlags } from '../wire/capabilities.js';
 import type { Greeting } from '../wire/greeting.js';
 import type { SessionTerms } from './dialogue.js';
 import { type ClientLeg, legSecurity, type ServerLeg } from './legs.js';
@@ -76,11 +69,9 @@ export function useServerTls(greeting: Greeting, route: Route, clientIsTls: bool
 }
 
 /**
- * Whether the proxy takes part in a COM_CHANGE_USER. Between two TLS legs it need not. Two plaintext legs are equal, too,
- * but a server could ask for the password in clear there: it does, unless the session is compressed, as it may be on
- * equal legs.
+ * Whether a session goes on unlooked at where its packets can not be followed any more: between two TLS legs nobody can have
+ * made that happen, and no password is in danger.
  */
-export function interceptsChangeUser({ capabilities, legs }: SessionTerms, route: Route): boolean {
-  if (isCompressed(capabilities)) return false;
-  return takesPartInLogin(route) || !(legs.client.tls && legs.server.tls);
+export function passesWhenLost({ legs }: SessionTerms, route: Route): boolean {
+  return legs.client.tls && legs.server.tls && !takesPartInLogin(route);
 }

@@ -23,7 +23,7 @@ import { leaveServer } from './leave-server.js';
 import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { passFirstPackets } from './passthrough.js';
-import { interceptsChangeUser } from './plan.js';
+import { passesWhenLost } from './plan.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import { openServer } from './servers.js';
 import { splice } from './splice.js';
@@ -184,10 +184,9 @@ export class Session {
   #trackerFor(terms: SessionTerms): CommandTracker | undefined {
     const { route, observer } = this.#options;
     if (isCompressed(terms.capabilities)) return undefined;
-    const intercepts = interceptsChangeUser(terms, route);
     return new CommandTracker(terms.capabilities, {
-      intercepts,
-      isExposed: intercepts && isServerLegExposed(terms.legs),
+      isExposed: isServerLegExposed(terms.legs),
+      passesWhenLost: passesWhenLost(terms, route),
       meter: commandMeter(this.#record, observer),
     });
   }
@@ -203,7 +202,6 @@ export class Session {
       );
     }
     const before = loginOf(this.#record);
-    // One that is passed on unread is counted by the tracker.
     countCommand(this.#record, observer, COM_CHANGE_USER);
     const context = { route: currentRoute(), record: this.#record, signal: this.#signal };
     let decision: Decision | undefined;

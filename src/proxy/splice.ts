@@ -1,7 +1,7 @@
 /**
  * Relays raw bytes between the two legs after authentication: with back-pressure, half-close and nothing held back. Node
- * waits for no packet here: a chunk that arrives on one leg is written to the other as it is. With a tracker that
- * intercepts, the relay ends where the client begins a COM_CHANGE_USER, after everything before it has been answered.
+ * waits for no packet here: a chunk that arrives on one leg is written to the other as it is. With a tracker, the relay
+ * ends where the client begins a COM_CHANGE_USER, after everything before it has been answered.
  */
 import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRecord } from '../observe/events.js';
@@ -41,7 +41,7 @@ export function splice(
     const open = new Set([client, server]);
     let reason: CloseReason | undefined;
     let linger: NodeJS.Timeout | undefined;
-    /** Of the client, not passed on yet where the tracker intercepts: the beginning of a command. */
+    /** Of the client, not passed on yet: the beginning of a command. */
     let held = NO_BYTES;
     let patience: NodeJS.Timeout | undefined;
 
@@ -87,7 +87,6 @@ export function splice(
       const passing = tracker.fromClient(bytes);
       if (tracker.mustEnd) return detach('lost');
       held = bytes.subarray(passing);
-      if (!tracker.intercepts) return toServer(chunk);
       if (passing > 0) toServer(bytes.subarray(0, passing));
       if (tracker.isAtChangeUser) stopAtChangeUser(tracker);
     };
@@ -120,7 +119,7 @@ export function splice(
     };
     const onClientEnd = () => {
       // Part of a command that will not come: the server is to see it end as the client did.
-      if (held.length > 0 && tracker?.intercepts && !tracker.isAtChangeUser) toServer(held);
+      if (held.length > 0 && tracker?.isAtChangeUser !== true) toServer(held);
       onEnd('client_closed', server);
     };
     const onServerEnd = () => {

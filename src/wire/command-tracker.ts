@@ -25,8 +25,6 @@ function replyKindOf(command: number): ReplyKind | undefined {
     case 0x04: // COM_FIELD_LIST
     case 0x1c: // COM_STMT_FETCH
       return ReplyKind.rows;
-    case COM_CHANGE_USER:
-      return ReplyKind.authentication;
     case 0x09: // COM_STATISTICS
       return ReplyKind.onePacket;
     case 0x16: // COM_STMT_PREPARE
@@ -54,10 +52,10 @@ export interface CommandMeter {
 
 export interface TrackerOptions {
   /**
-   * Whether nothing passes from a COM_CHANGE_USER on until `changeUserDone`. Otherwise every byte passes, and the tracker
-   * only looks.
+   * Where the packets can not be followed any more, everything passes: no password can be had by what is not understood.
+   * Otherwise a COM_CHANGE_USER is still stopped.
    */
-  readonly intercepts: boolean;
+  readonly passesWhenLost?: boolean;
   /** Whoever is on the server's wire may say anything to have a command taken for something else, and could have a password by it. */
   readonly isExposed?: boolean;
   readonly meter?: CommandMeter | undefined;
@@ -70,8 +68,7 @@ export class CommandTracker {
   readonly #replies: ReplyTracker;
   readonly #isExposed: boolean;
   readonly #meter: CommandMeter | undefined;
-  /** See TrackerOptions. */
-  readonly intercepts: boolean;
+  readonly #passesWhenLost: boolean;
   #isAtChangeUser = false;
   /** The latest packet is continued by the next one, which begins nothing. */
   #isContinued = false;
@@ -84,12 +81,15 @@ export class CommandTracker {
   #unfinishedCommand = NONE;
 
   /** `capabilities`: those that client and server agreed on. */
-  constructor(capabilities: number, { intercepts, isExposed = false, meter }: TrackerOptions) {
+  constructor(
+    capabilities: number,
+    { isExposed = false, passesWhenLost = false, meter }: TrackerOptions = {},
+  ) {
     this.#replies = new ReplyTracker(
       capabilities,
       meter && ((command, sentAt) => meter.answered(command, sentAt)),
     );
-    this.intercepts = intercepts;
+    this.#passesWhenLost = passesWhenLost;
     this.#isExposed = isExposed;
     this.#meter = meter;
   }
@@ -110,8 +110,8 @@ export class CommandTracker {
   }
 
   /**
-   * A peer left the protocol as it is known here: replies can't be told apart any more. Everything passes but what looks
-   * like a COM_CHANGE_USER.
+   * A peer left the protocol as it is known here: replies can't be told apart any more. Everything passes but, unless
+   * `passesWhenLost`, what looks like a COM_CHANGE_USER.
    */
   get isLost(): boolean {
     return this.#replies.isLost;
@@ -123,14 +123,15 @@ export class CommandTracker {
   }
 
   /**
-   * Looks at the client's next bytes, and returns how many of them it is done with: all, or those before a COM_CHANGE_USER
-   * that is intercepted, or before the last 1-4 bytes, where these are too few to know what begins. The others are to be
-   * given again, in front of what comes next; a tracker that intercepts lets only those before them pass.
+   * Looks at the client's next bytes, and returns how many of them may be passed on to the server: all, or those before
+   * a COM_CHANGE_USER or before the last 1-4 bytes, where these are too few to know what begins. The others are to be
+   * given again, in front of what comes next.
    */
   fromClient(bytes: Buffer): number {
     const end = bytes.length;
     // Nothing but a COM_CHANGE_USER matters there, and only where someone may have made the tracker believe in a stream.
     if (this.isStream && !this.#isExposed) return end;
+    if (this.isLost && this.#passesWhenLost) return end;
     if (this.#isAtChangeUser) return 0;
     let at = this.#payloadLeft;
     if (at > 0 && at <= end) this.#onPacketEnd(true);
@@ -140,8 +141,6 @@ export class CommandTracker {
       const command = length === 0 ? 0 : bytes[at + HEADER_LENGTH];
       const goesOn = this.#isContinued;
       if (goesOn) this.#onContinuation(header >>> 24);
-      else if (this.#replies.isAuthentication && header >>> 24 !== 0)
-        this.#replies.authenticationGoesOn(header >>> 24);
       else if (this.#replies.isUpload) this.#replies.uploaded(header >>> 24, length === 0);
       else if (command === undefined) break;
       else if (!this.#beginCommand(command, header >>> 24)) break;
@@ -169,7 +168,7 @@ export class CommandTracker {
 
   /** False where it must not be passed on. */
   #beginCommand(command: number, sequenceId: number): boolean {
-    if (command === COM_CHANGE_USER && sequenceId === 0 && this.intercepts) {
+    if (command === COM_CHANGE_USER && sequenceId === 0) {
       this.#isAtChangeUser = true;
       return false;
     }

@@ -12,8 +12,6 @@ export const ReplyKind = {
   preparedStatement: 3,
   /** Endless, unless it begins with an ERR. */
   stream: 4,
-  /** Questions that the client answers, until OK or ERR. */
-  authentication: 5,
 } as const;
 export type ReplyKind = (typeof ReplyKind)[keyof typeof ReplyKind];
 

@@ -46,8 +46,7 @@ const Phase = {
   /** None: the client sends a file. */
   upload: 6,
   stream: 7,
-  authentication: 8,
-  lost: 9,
+  lost: 8,
 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
 
@@ -117,11 +116,6 @@ export class ReplyTracker {
     return this.#pending.length;
   }
 
-  /** The server has asked the client to prove who it is. */
-  get isAuthentication(): boolean {
-    return this.#phase === Phase.authentication;
-  }
-
   /** The client has sent the first packet of a command. */
   expect(command: number, kind: ReplyKind, sentAt: number): void {
     if (!this.#pending.add(command, kind, 1, sentAt)) this.lose();
@@ -136,12 +130,6 @@ export class ReplyTracker {
   /** The command that was expected latest is whole only now. */
   commandEnds(sentAt: number): void {
     if (this.#pending.length > 0) this.#pending.setSentAtOfLatest(sentAt);
-  }
-
-  /** The client has answered the server's question. */
-  authenticationGoesOn(sequenceId: number): void {
-    if (sequenceId === this.#nextSequenceId) this.#nextSequenceId = (sequenceId + 1) & 0xff;
-    else this.lose();
   }
 
   /** The client has sent a packet with a piece of the file, or the empty one that ends it. */
@@ -226,7 +214,6 @@ export class ReplyTracker {
     this.#onReply?.(this.#pending.nextCommand, this.#pending.nextSentAt);
     this.#nextSequenceId = this.#pending.takeNext();
     if (this.#kind === ReplyKind.rows) this.#phase = Phase.rows;
-    else if (this.#kind === ReplyKind.authentication) this.#phase = Phase.authentication;
     else if (this.#kind === ReplyKind.preparedStatement) this.#phase = Phase.preparedHead;
     else this.#phase = Phase.head;
     return true;
@@ -239,7 +226,6 @@ export class ReplyTracker {
     // Servers read a file to its end, even where they gave up at its beginning.
     else if (first === undefined || this.#phase === Phase.upload) this.lose();
     else if (first === ERR_HEADER) this.#onErr(bytes, at, length);
-    else if (this.#phase === Phase.authentication) this.#onAuthentication(first);
     else if (this.#phase === Phase.head) this.#onHead(bytes, at, length, first);
     else if (this.#phase === Phase.preparedHead) this.#onPreparedHead(bytes, at, length, first);
     else if (this.#phase === Phase.definitions) this.#onDefinition(first);
@@ -250,11 +236,6 @@ export class ReplyTracker {
   #onErr(bytes: Buffer, at: number, length: number): void {
     const isProgressReport = length >= 3 && bytes.readUInt16LE(at + 1) === PROGRESS_REPORT_ERRNO;
     if (!isProgressReport) this.#phase = Phase.between;
-  }
-
-  /** What a plugin says never begins like an OK: servers put a byte in front of it. */
-  #onAuthentication(first: number): void {
-    if (first === OK_HEADER) this.#phase = Phase.between;
   }
 
   #onHead(bytes: Buffer, at: number, length: number, first: number): void {

@@ -335,8 +335,12 @@ test('from a TLS client to a plaintext server not even a dump hides a change of 
   assert.equal(server.wire.includes(PASSWORD), false);
 });
 
-test('between TLS legs nothing is looked at', async (t) => {
+test('between TLS legs what is not understood ends the following, and nothing else', async (t) => {
   const { client, server, scenario } = await openSession(t, { client: 'tls', server: 'tls' });
+  client.peer.sendRaw(frame(0, '\x03SELECT 1'));
+  await server.peer.bytes(13);
+  server.peer.sendRaw(frame(9, OK));
+  await client.peer.bytes(4 + OK.length);
   const half = frame(0, changeUser('bob')).subarray(0, 12);
   client.peer.sendRaw(half);
   assert.deepEqual(await server.peer.bytes(12), half);

@@ -64,9 +64,7 @@ export class RelayedConnection {
       if (payload[0] === GREETING && this.#clientFlags === undefined)
         this.#greetingFlags = flagsOfGreeting(payload);
       else if (payload[0] === OK)
-        this.tracker = new CommandTracker(this.#greetingFlags & (this.#clientFlags ?? 0), {
-          intercepts: true,
-        });
+        this.tracker = new CommandTracker(this.#greetingFlags & (this.#clientFlags ?? 0));
     }
     if (this.#loginBytes.length > 0) this.tracker?.fromServer(this.#loginBytes);
   }

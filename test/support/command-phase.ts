@@ -55,8 +55,8 @@ export class TrackedConnection {
   readonly tracker: CommandTracker;
   #held: Buffer = Buffer.alloc(0);
 
-  constructor(capabilities = 0, options: Partial<TrackerOptions> = {}) {
-    this.tracker = new CommandTracker(capabilities, { intercepts: true, ...options });
+  constructor(capabilities = 0, options: TrackerOptions = {}) {
+    this.tracker = new CommandTracker(capabilities, options);
   }
 
   fromClient(piece: Buffer): void {

@@ -25,7 +25,7 @@ export const labelMeanings = {
   client_plugin:
     'authentication plugin that the client named in its login; `none` where it named none, else `other`',
   server_plugin:
-    'authentication plugin that the server asked for last; `none` where it did not ask, else `other`',
+    'authentication plugin that the server asked for or confirmed last; `none` where it decided at once, else `other`',
   path: '`relayed` (as it was), `translated` (the password put into the form of the other leg), `bridged` (the proxy got the password from the client) or `credentials` (both sides are in the file of --credentials)',
   auth_result:
     '`accepted`, `refused` (by the server, or by the credentials file) or `failed` (it came to no decision)',

@@ -28,12 +28,12 @@ type Step = readonly [from: 'client' | 'server', bytes: Buffer, said: readonly s
 function tell(
   steps: readonly Step[],
   cut: (bytes: Buffer, step: number) => Iterable<Buffer>,
-  intercepts: boolean,
+  passesWhenLost: boolean,
 ): void {
   let step = 0;
   let said: string[] = [];
   const connection = new TrackedConnection(0, {
-    intercepts,
+    passesWhenLost,
     meter: {
       now: () => step,
       sent: (code) => void said.push(`sent ${code}`),
@@ -51,13 +51,13 @@ function tell(
   }
 }
 
-function assertSaid(steps: readonly Step[], { intercepts = false, cuts = true } = {}): void {
-  tell(steps, (whole) => [whole], intercepts);
+function assertSaid(steps: readonly Step[], { passesWhenLost = false, cuts = true } = {}): void {
+  tell(steps, (whole) => [whole], passesWhenLost);
   if (!cuts) return;
-  tell(steps, singleBytes, intercepts);
+  tell(steps, singleBytes, passesWhenLost);
   for (const [cutStep, [, whole]] of steps.entries()) {
     for (const pieces of splitsInTwo(whole))
-      tell(steps, (all, step) => (step === cutStep ? pieces : [all]), intercepts);
+      tell(steps, (all, step) => (step === cutStep ? pieces : [all]), passesWhenLost);
   }
 }
 
@@ -69,10 +69,10 @@ const epilogue = (step: number): readonly Step[] => [
   ['server', packet(1, ok()), [`answered 14 of step ${step}`]],
 ];
 
-for (const intercepts of [false, true]) {
-  describe(intercepts ? 'a tracker that intercepts' : 'a tracker that only looks', () => {
+for (const passesWhenLost of [false, true]) {
+  describe(passesWhenLost ? 'between two TLS legs a tracker' : 'a tracker', () => {
     const assertAll = (steps: readonly Step[]) =>
-      assertSaid([...steps, ...epilogue(steps.length)], { intercepts });
+      assertSaid([...steps, ...epilogue(steps.length)], { passesWhenLost });
 
     test('tells of a command when it is whole, and of its reply when it begins', () => {
       assertAll([
@@ -99,7 +99,7 @@ for (const intercepts of [false, true]) {
         ['client', command(0x18, 'long data'), ['sent 24']],
         ['client', command(0x19, '\x01\0\0\0'), ['sent 25']],
       ]);
-      assertSaid([['client', command(0x01), ['sent 1']]], { intercepts });
+      assertSaid([['client', command(0x01), ['sent 1']]], { passesWhenLost });
     });
 
     test('takes several results for one reply', () => {
@@ -117,8 +117,8 @@ for (const intercepts of [false, true]) {
         ['client', upload, []],
         ['server', packet(303 & 0xff, ok()), []],
       ];
-      assertSaid([...steps, ...epilogue(steps.length)], { intercepts, cuts: false });
-      tell([...steps, ...epilogue(steps.length)], singleBytes, intercepts);
+      assertSaid([...steps, ...epilogue(steps.length)], { passesWhenLost, cuts: false });
+      tell([...steps, ...epilogue(steps.length)], singleBytes, passesWhenLost);
     });
 
     test('counts a command of several packets once', () => {
@@ -131,7 +131,7 @@ for (const intercepts of [false, true]) {
           ['server', packet(2, ok()), ['answered 3 of step 2']],
           ...epilogue(4),
         ],
-        { intercepts, cuts: false },
+        { passesWhenLost, cuts: false },
       );
     });
 
@@ -142,7 +142,7 @@ for (const intercepts of [false, true]) {
           ['client', long.subarray(0, long.length - 1), []],
           ['server', packet(1, err(1153)), ['answered 3 of step 0']],
         ],
-        { intercepts, cuts: false },
+        { passesWhenLost, cuts: false },
       );
     });
 
@@ -153,59 +153,45 @@ for (const intercepts of [false, true]) {
           ['server', packets(1, 'event', 'event'), ['answered 18 of step 0']],
           ['server', packet(3, 'event'), []],
         ],
-        { intercepts },
+        { passesWhenLost },
       );
     });
 
-    test('goes on counting, without times, where replies are not understood', () => {
+    test('says nothing of replies that are not understood', () => {
       assertSaid(
         [
           ['client', QUERY, ['sent 3']],
           ['server', packet(7, ok()), ['answered 3 of step 0']],
-          ['client', ping, ['sent 14']],
+          ['client', ping, passesWhenLost ? [] : ['sent 14']],
           ['server', packet(1, ok()), []],
         ],
-        { intercepts },
+        { passesWhenLost },
       );
     });
   });
 }
 
-describe('COM_CHANGE_USER where the tracker only looks', () => {
-  test('passes, and its questions and answers are no commands', () => {
-    const authSwitch = Buffer.from('\xfecaching_sha2_password\0twenty bytes of nonce!\0', 'latin1');
-    const steps: Step[] = [
-      ['client', CHANGE_USER, ['sent 17']],
-      ['server', packet(1, authSwitch), ['answered 17 of step 0']],
-      ['client', packet(2, 'scramble'), []],
-      ['server', packet(3, '\x01\x04'), []],
-      ['client', packet(4, '\x03word'), []],
-      ['server', packet(5, ok()), []],
-    ];
-    assertSaid([...steps, ...epilogue(steps.length)]);
-  });
-
-  test('may be refused', () => {
-    const steps: Step[] = [
-      ['client', CHANGE_USER, ['sent 17']],
-      ['server', packet(1, err(1045)), ['answered 17 of step 0']],
-    ];
-    assertSaid([...steps, ...epilogue(steps.length)]);
-  });
-
-  test('an answer out of order ends the following, and nothing else', () => {
-    assertSaid([
-      ['client', CHANGE_USER, ['sent 17']],
-      ['server', packet(1, '\xfeplugin'), ['answered 17 of step 0']],
-      ['client', packet(9, 'scramble'), []],
-      ['client', ping, ['sent 14']],
-      ['server', packet(1, ok()), []],
-    ]);
-  });
-
-  test('holds nothing back', () => {
-    const tracker = new CommandTracker(0, { intercepts: false });
-    assert.equal(tracker.fromClient(Buffer.concat([CHANGE_USER, QUERY])), CHANGE_USER.length + QUERY.length);
+describe('a tracker that lets pass what it does not understand', () => {
+  test('looks no more once it is lost', () => {
+    const said: string[] = [];
+    const meter = {
+      now: () => 0,
+      sent: (code: number) => void said.push(`sent ${code}`),
+      answered: () => {},
+    };
+    const tracker = new CommandTracker(0, { passesWhenLost: true, meter });
+    assert.equal(tracker.fromClient(QUERY), QUERY.length);
+    tracker.fromServer(packet(7, ok()));
+    assert.equal(tracker.isLost, true);
+    for (const piece of [CHANGE_USER, QUERY.subarray(0, 3), CHANGE_USER.subarray(0, 5)])
+      assert.equal(tracker.fromClient(piece), piece.length);
     assert.equal(tracker.isAtChangeUser, false);
+    assert.deepEqual(said, ['sent 3']);
+  });
+
+  test('stops at a COM_CHANGE_USER before that', () => {
+    const tracker = new CommandTracker(0, { passesWhenLost: true });
+    assert.equal(tracker.fromClient(Buffer.concat([QUERY, CHANGE_USER])), QUERY.length);
+    assert.equal(tracker.isAtChangeUser, true);
   });
 });

@@ -282,7 +282,7 @@ describe('pipelines', () => {
 
 describe('COM_CHANGE_USER', () => {
   test('begins after its fifth byte; before that nothing of it is passed on', () => {
-    const tracker = new CommandTracker(0, { intercepts: true });
+    const tracker = new CommandTracker(0);
     for (let length = 0; length < 5; length++) {
       assert.equal(tracker.fromClient(CHANGE_USER.subarray(0, length)), 0);
       assert.equal(tracker.isAtChangeUser, false);
@@ -307,7 +307,7 @@ describe('COM_CHANGE_USER', () => {
   });
 
   test('bytes given again are not counted twice', () => {
-    const tracker = new CommandTracker(0, { intercepts: true });
+    const tracker = new CommandTracker(0);
     const two = Buffer.concat([QUERY, QUERY.subarray(0, 4)]);
     assert.equal(tracker.fromClient(two), QUERY.length);
     for (let times = 0; times < 5; times++) assert.equal(tracker.fromClient(QUERY.subarray(0, 4)), 0);
@@ -631,7 +631,7 @@ describe('a peer that leaves the protocol', () => {
   });
 
   test('it is not idle while a packet is on its way', () => {
-    const tracker = new CommandTracker(0, { intercepts: true });
+    const tracker = new CommandTracker(0);
     const longData = command(0x18, '\x01\0\0\0\0\0data');
     assert.equal(tracker.fromClient(longData.subarray(0, 8)), 8);
     assert.equal(tracker.isIdle, false);
