@@ -6,12 +6,18 @@ import { certsCommands } from './commands/certs.js';
 import { type Command, type CommandGroup, UsageError } from './commands/command.js';
 import { doctorCommand } from './commands/doctor.js';
 import type { Outcome } from './commands/outcome.js';
+import { reportCommand } from './commands/report.js';
 import { startCommand } from './commands/start.js';
 import { kebabCase } from './config/option-names.js';
 import { didYouMean } from './config/suggestion.js';
 import { packageVersion } from './version.js';
 
-const commands: readonly (Command | CommandGroup)[] = [startCommand, doctorCommand, certsCommands];
+const commands: readonly (Command | CommandGroup)[] = [
+  startCommand,
+  doctorCommand,
+  reportCommand,
+  certsCommands,
+];
 
 async function main(words: readonly string[]): Promise<Outcome> {
   let outcome: Outcome = { exitCode: 0 };

@@ -6,7 +6,8 @@ import type { ProxyConfig } from '../config/model.js';
 import { options } from '../config/option-table.js';
 import { printConfig } from '../config/print.js';
 import { restartNeeded } from '../config/restart-needed.js';
-import { createLogger, type Log, type Logger, logObserver } from '../observe/log.js';
+import { logObserver } from '../observe/connection-log.js';
+import { createLogger, type Log, type Logger } from '../observe/log.js';
 import { type Service, startService } from '../service.js';
 import { packageVersion } from '../version.js';
 import type { Command } from './command.js';
@@ -112,7 +113,7 @@ async function run(
   logWarnings(warnings, logger);
   let service: Service;
   try {
-    service = await startService(config, [logObserver(logger)]);
+    service = await startService(config, [logObserver(log)]);
   } catch (error) {
     return failedToStart(config, logger, messageOf(error));
   }

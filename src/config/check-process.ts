@@ -16,6 +16,7 @@ export interface ProcessCheck {
 export function checkProcess(check: ProcessCheck): void {
   checkListenAddresses(check);
   checkTimeouts(check);
+  checkReport(check);
   checkCredentials(check);
   checkStateDirectory(check);
 }
@@ -60,6 +61,15 @@ function checkTimeouts({ config, given, warn }: ProcessCheck): void {
   if (connectTimeout > handshakeTimeout && given('connect-timeout')) {
     warn('connect-timeout', 'is longer than --handshake-timeout, which includes it and ends first');
   }
+}
+
+function checkReport({ config, warn }: ProcessCheck): void {
+  const reporting = config.routes.find((route) => route.reportPlaintext);
+  if (reporting === undefined) return;
+  const what = `so that nobody can read what report-plaintext gathers on the route ${reporting.name}`;
+  if (config.adminListen === undefined)
+    warn('admin-listen', `is off, ${what}; give an address, such as 127.0.0.1:9307`);
+  else if (config.metrics !== 'all') warn('metrics', `is ${config.metrics}, ${what}; use all`);
 }
 
 function checkCredentials({ config, warn }: ProcessCheck): void {

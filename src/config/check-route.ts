@@ -1,7 +1,7 @@
 /** What must fit together within one route, whatever the files hold. */
 import { createSecureContext } from 'node:tls';
 import type { FileFault } from './config-error.js';
-import { type Address, formatAddress, type RouteConfig } from './model.js';
+import { type Address, demandsTls, formatAddress, offersTls, type RouteConfig } from './model.js';
 import { isLoopbackAddress, isLoopbackNetwork, isPublicNetwork } from './networks.js';
 import { needsLegacyTls } from './tls-profiles.js';
 
@@ -28,6 +28,7 @@ export function checkRoute(check: RouteCheck): void {
   checkPassthrough(check);
   checkPairs(check);
   checkClientLeg(check);
+  checkReport(check);
   checkServerLeg(check);
   checkProfiles(check);
   checkAuthentication(check);
@@ -91,7 +92,11 @@ const ownTlsOptions = [
 const authenticationOptions = ['auth-bridge', 'allow-cleartext', 'rsa-private-key'];
 
 /** Must not be given where client and server do all of that between themselves. */
-export const meaninglessInPassthrough: readonly string[] = [...ownTlsOptions, ...authenticationOptions];
+export const meaninglessInPassthrough: readonly string[] = [
+  ...ownTlsOptions,
+  ...authenticationOptions,
+  'report-plaintext',
+];
 
 function checkPassthrough({ route, given, problem }: RouteCheck): void {
   if (route.client.sslMode !== 'PASSTHROUGH') return;
@@ -107,6 +112,13 @@ function checkPassthrough({ route, given, problem }: RouteCheck): void {
       option,
       'has no meaning with --client-ssl-mode PASSTHROUGH, where the proxy takes no part in the login; remove it, or ' +
         'choose another --client-ssl-mode',
+    );
+  }
+  if (route.reportPlaintext) {
+    problem(
+      'report-plaintext',
+      'has no meaning with --client-ssl-mode PASSTHROUGH, where the proxy can not see whether clients use TLS; remove ' +
+        'it, or choose another --client-ssl-mode',
     );
   }
   if (route.server.sslMode !== 'AS_CLIENT') {
@@ -134,8 +146,7 @@ function checkPairs({ route, problem }: RouteCheck): void {
 
 function checkClientLeg({ route, given, problem, warn }: RouteCheck): void {
   const { sslMode, sslCert, sslKey, sslCa, plaintextFrom } = route.client;
-  const offersTls = sslMode === 'PREFERRED' || sslMode === 'REQUIRED';
-  if (offersTls && sslCert === undefined && sslKey === undefined) {
+  if (offersTls(route) && sslCert === undefined && sslKey === undefined) {
     problem('client-ssl-mode', `${sslMode} needs --client-ssl-cert and --client-ssl-key; add both`);
   }
   if (sslCa !== undefined && sslCert === undefined && sslMode !== 'PASSTHROUGH') {
@@ -147,8 +158,7 @@ function checkClientLeg({ route, given, problem, warn }: RouteCheck): void {
   if (sslMode === 'DISABLED' && sslCert !== undefined) {
     warn('client-ssl-cert', 'is not used, because --client-ssl-mode is DISABLED');
   }
-  const mayBePlaintext = sslMode === 'DISABLED' || sslMode === 'PREFERRED';
-  if (!mayBePlaintext) return;
+  if (sslMode === 'PASSTHROUGH' || demandsTls(route)) return;
   const open = plaintextFrom.filter(isPublicNetwork);
   if (open.length > 0) {
     warn(
@@ -164,6 +174,16 @@ function checkClientLeg({ route, given, problem, warn }: RouteCheck): void {
         'give --client-ssl-cert and --client-ssl-key, or name their network with --client-plaintext-from',
     );
   }
+}
+
+/** Named at each start: whoever reads REQUIRED in a configuration takes it to be enforced. */
+function checkReport({ route, warn }: RouteCheck): void {
+  if (!route.reportPlaintext || route.client.sslMode !== 'REQUIRED') return;
+  warn(
+    'report-plaintext',
+    '--client-ssl-mode REQUIRED is not enforced while this is on: clients in plaintext from --client-plaintext-from are ' +
+      'let in and reported. Remove it as soon as "mysql-tls-proxy report" names nobody who would be refused',
+  );
 }
 
 function checkServerLeg({ route, given, warn }: RouteCheck): void {
@@ -231,7 +251,7 @@ function checkAuthentication({ route, warn }: RouteCheck): void {
   if (!route.allowCleartext) return;
   const { listen, client } = route;
   const clients = client.plaintextFrom.filter((network) => !isLoopbackNetwork(network));
-  const offersPlaintext = client.sslMode !== 'REQUIRED' && listen.some((one) => !isLoopbackAddress(one));
+  const offersPlaintext = !demandsTls(route) && listen.some((one) => !isLoopbackAddress(one));
   const ways = [
     ...(offersPlaintext && clients.length > 0 ? [`from clients in ${clients.join(', ')}`] : []),
     ...(server === undefined ? [] : [`to ${formatAddress(server)}`]),

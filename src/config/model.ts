@@ -122,9 +122,22 @@ export function findUser(
  * Clients of the route may encrypt their password with the proxy's own RSA key: those in plaintext and on a socket file. A
  * few ask for it inside TLS, too; for them alone it need not be kept.
  */
-export function mayNeedOwnRsaKey({ client, listen, rsaPrivateKey }: RouteConfig): boolean {
+export function mayNeedOwnRsaKey({ client, listen, rsaPrivateKey, reportPlaintext }: RouteConfig): boolean {
   if (client.sslMode === 'PASSTHROUGH' || rsaPrivateKey !== undefined) return false;
-  return client.sslMode !== 'REQUIRED' || listen.some(({ kind }) => kind === 'unix');
+  return !demandsTls({ client, reportPlaintext }) || listen.some(({ kind }) => kind === 'unix');
+}
+
+/** No client on TCP may stay in plaintext, wherever it is. While the report is kept, REQUIRED refuses nobody. */
+export function demandsTls({
+  client,
+  reportPlaintext,
+}: Pick<RouteConfig, 'client' | 'reportPlaintext'>): boolean {
+  return client.sslMode === 'REQUIRED' && !reportPlaintext;
+}
+
+/** Clients on TCP are offered TLS that ends at the proxy. */
+export function offersTls({ client }: Pick<RouteConfig, 'client'>): boolean {
+  return client.sslMode === 'PREFERRED' || client.sslMode === 'REQUIRED';
 }
 
 export function formatAddress(address: Address): string {

@@ -8,8 +8,10 @@ import { createMetrics } from './metrics/aggregates.js';
 import { connectionMetricsText } from './metrics/connections.js';
 import { combineObservers } from './observers.js';
 import { FilterError, listConnections } from './state/connection-list.js';
+import { recentFailures } from './state/failures.js';
 import { HISTORY_STEP_SECONDS, History } from './state/history.js';
 import { LiveConnections } from './state/live-connections.js';
+import { plaintextReporter } from './state/plaintext-report.js';
 import { type ProxyView, proxyState } from './state/proxy-state.js';
 import { type RouteServers, Servers } from './state/servers.js';
 import type { ReloadState } from './state/state.js';
@@ -45,8 +47,14 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
     reloads: () => reloads,
   });
   const history = new History(live, [...commands.values()]);
-  const state = () =>
-    JSON.stringify(proxyState({ config, version, startedAt, reloads, proxy, live, servers, history }));
+  const failures = recentFailures();
+  const isAll = initial.metrics === 'all';
+  const plaintext = plaintextReporter(isAll ? config.routes : []);
+  const sources = { version, startedAt, proxy, live, servers, history, failures, plaintext };
+  const state = () => JSON.stringify(proxyState({ ...sources, config, reloads }));
+  const observers = [live.observer, servers.observer, metrics.observer, history.observer];
+  // They hold users and addresses.
+  const observersOfClients = [failures.observer, plaintext.observer];
 
   const endpoints = new Map<string, Endpoint>([
     [
@@ -60,6 +68,10 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
     ['/state', () => ({ status: 200, body: state(), contentType: JSON_TYPE })],
     ['/connections', ifAll((query) => connectionsReply(live, query))],
     [
+      '/plaintext',
+      ifAll(() => ({ status: 200, body: JSON.stringify(plaintext.report()), contentType: JSON_TYPE })),
+    ],
+    [
       '/metrics/connections',
       ifAll(async () => ({
         status: 200,
@@ -70,7 +82,7 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
   ]);
 
   function ifAll(endpoint: Endpoint): Endpoint {
-    if (initial.metrics === 'all') return endpoint;
+    if (isAll) return endpoint;
     return () => ({
       status: 404,
       body: 'Nothing is kept about single connections: the proxy runs with --metrics aggregates.\n',
@@ -78,7 +90,7 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
   }
 
   return {
-    observer: combineObservers([live.observer, servers.observer, metrics.observer, history.observer]),
+    observer: combineObservers(isAll ? [...observers, ...observersOfClients] : observers),
     endpoints,
     streams: new Map([['/events', new EventStream('state', HISTORY_STEP_SECONDS * 1000, state)]]),
     reloaded: (next) => {
@@ -86,6 +98,7 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
       reloads = { ...reloads, succeeded: reloads.succeeded + 1, last_success_at: Date.now() };
       servers.setRoutes(serversOf(next));
       metrics.setRoutes(serversOf(next));
+      if (isAll) plaintext.setRoutes(next.routes);
     },
     reloadFailed: () => {
       reloads = { ...reloads, failed: reloads.failed + 1 };

@@ -1,7 +1,7 @@
 /** A route as it runs: its configuration with the TLS contexts built from it. Replaced as a whole by a reload. */
 import { BlockList, isIP } from 'node:net';
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
-import type { RouteConfig, UserCredential } from '../config/model.js';
+import { demandsTls, type RouteConfig, type UserCredential } from '../config/model.js';
 import type { CertificateFact, CertificateInUse } from '../observe/events.js';
 import {
   type ClientLegTls,
@@ -78,7 +78,7 @@ function networks(cidrs: readonly string[]): BlockList {
 /** A client on a unix socket never leaves the machine and counts as secure, as it does for MySQL itself. */
 export function mayStayPlaintext(route: Route, client: { isUnix: boolean; remoteAddress: string }): boolean {
   if (client.isUnix) return true;
-  if (route.config.client.sslMode === 'REQUIRED') return false;
+  if (demandsTls(route.config)) return false;
   const version = isIP(client.remoteAddress);
   // BlockList knows 127.0.0.1 also as ::ffff:127.0.0.1, the form that a dual-stack listener sees.
   return (

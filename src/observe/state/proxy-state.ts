@@ -2,8 +2,10 @@
 import { formatAddress, type ProxyConfig } from '../../config/model.js';
 import { printable } from '../../printable.js';
 import type { CertificateInUse } from '../events.js';
+import type { RecentFailures } from './failures.js';
 import { HISTORY_STEP_SECONDS, type History } from './history.js';
 import type { LiveConnections } from './live-connections.js';
+import type { PlaintextReporter } from './plaintext-report.js';
 import type { Servers } from './servers.js';
 import type { CertificateState, ProxyState, ReloadState, RouteState, TlsCount } from './state.js';
 
@@ -25,10 +27,12 @@ export interface StateSources {
   readonly live: LiveConnections;
   readonly servers: Servers;
   readonly history: History;
+  readonly failures: RecentFailures;
+  readonly plaintext: PlaintextReporter;
 }
 
 export function proxyState(sources: StateSources): ProxyState {
-  const { config, version, startedAt, reloads, proxy, live, servers, history } = sources;
+  const { config, version, startedAt, reloads, proxy, live, servers, history, failures, plaintext } = sources;
   const { node, openssl } = process.versions;
   return {
     version,
@@ -50,8 +54,8 @@ export function proxyState(sources: StateSources): ProxyState {
     history_step_seconds: HISTORY_STEP_SECONDS,
     servers: servers.all(),
     certificates: certificateStates(proxy),
-    failures: [],
-    plaintext: { routes: [], since: startedAt, clients: [], dropped: 0 },
+    failures: failures.list(),
+    plaintext: plaintext.report(),
     reloads,
   };
 }

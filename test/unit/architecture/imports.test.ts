@@ -54,6 +54,7 @@ const allowed: Record<string, readonly string[]> = {
     'certs/',
     'workers/',
     'errors.ts',
+    'printable.ts',
     'version.ts',
   ],
   'cli.ts': ['commands/', 'config/', 'errors.ts', 'version.ts'],

@@ -133,6 +133,14 @@ const refused: readonly [what: string, flags: Flags, problems: readonly RegExp[]
   ],
 
   [
+    'a report of what PASSTHROUGH hides',
+    { 'client-ssl-mode': 'PASSTHROUGH', 'report-plaintext': true },
+    [
+      /^flag --report-plaintext: has no meaning with --client-ssl-mode PASSTHROUGH, where the proxy can not see .*; remove it/,
+    ],
+  ],
+
+  [
     'ciphers that do not exist',
     { 'client-ssl-cipher': 'NONSENSE' },
     [/^flag --client-ssl-cipher: OpenSSL knows no cipher in "NONSENSE"/],
@@ -215,6 +223,10 @@ const warned: readonly [what: string, flags: Flags, warnings: readonly RegExp[]]
   ],
 ];
 
+const requiredButReporting = { ...clientPair, 'client-ssl-mode': 'REQUIRED', 'report-plaintext': true };
+const notEnforced =
+  /^flag --report-plaintext: --client-ssl-mode REQUIRED is not enforced while this is on: .*--client-plaintext-from .*Remove it/;
+
 const bridgeMessage = (mode: string) =>
   new RegExp(
     `^flag --auth-bridge: with --server-ssl-mode ${mode} to db.example.com:3306, .*; use VERIFY_IDENTITY$`,
@@ -233,6 +245,34 @@ const warnedTogether: readonly [what: string, flags: Flags, warnings: readonly R
       /^flag --server-ssl-mode: /,
       /^flag --allow-cleartext: passwords and tokens can cross the network in clear to db\.example\.com:3306; demand TLS/,
     ],
+  ],
+  ['REQUIRED that is only reported', requiredButReporting, [notEnforced]],
+  [
+    'plaintext from public networks, which REQUIRED does not keep out then',
+    { ...requiredButReporting, 'client-plaintext-from': '0.0.0.0/0' },
+    [/^flag --client-plaintext-from: 0\.0\.0\.0\/0 holds public addresses/, notEnforced],
+  ],
+  [
+    'passwords in clear, which REQUIRED does not keep out then',
+    {
+      ...requiredButReporting,
+      listen: '0.0.0.0:3307',
+      'client-plaintext-from': '10.0.0.0/8',
+      'allow-cleartext': true,
+    },
+    [notEnforced, /^flag --allow-cleartext: .* in clear from clients in 10\.0\.0\.0\/8/],
+  ],
+  [
+    'a report that nobody can read, without the admin listener',
+    { 'report-plaintext': true, 'admin-listen': 'off' },
+    [
+      /^flag --admin-listen: is off, so that nobody can read what report-plaintext gathers on the route default; /,
+    ],
+  ],
+  [
+    'a report that nobody can read, without the page',
+    { 'report-plaintext': true, metrics: 'aggregates' },
+    [/^flag --metrics: is aggregates, so that nobody can read what report-plaintext gathers .*; use all$/],
   ],
   [
     'passwords in clear from other machines',
@@ -261,6 +301,8 @@ const silent: readonly [what: string, flags: Flags][] = [
       'allow-cleartext': true,
     },
   ],
+  ['a report where plaintext is allowed anyway', { ...clientPair, 'report-plaintext': true }],
+  ['PASSTHROUGH without a report', { 'client-ssl-mode': 'PASSTHROUGH', 'report-plaintext': false }],
   ['any free port twice', { listen: ['127.0.0.1:0', '127.0.0.1:0'] }],
   ['AS_CLIENT with PASSTHROUGH', { 'client-ssl-mode': 'PASSTHROUGH', 'server-ssl-mode': 'as-client' }],
   ['PASSTHROUGH to another machine', { ...remote, 'client-ssl-mode': 'PASSTHROUGH' }],

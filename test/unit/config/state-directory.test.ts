@@ -95,6 +95,7 @@ describe('a given state-directory', () => {
   const needsKey: readonly [what: string, flags: Record<string, unknown>, warnings: number][] = [
     ['clients may be in plaintext', { ...tls, 'client-ssl-mode': 'PREFERRED' }, 1],
     ['all clients use TLS', { ...tls, 'client-ssl-mode': 'REQUIRED' }, 0],
+    ['REQUIRED only reports', { ...tls, 'client-ssl-mode': 'REQUIRED', 'report-plaintext': true }, 2],
     ['there is a socket file', { ...tls, 'client-ssl-mode': 'REQUIRED', listen: 'unix:/a' }, 1],
     ['the proxy takes no part', { 'client-ssl-mode': 'PASSTHROUGH' }, 0],
     ['the key is given', { 'rsa-private-key': proxy.keyFile }, 0],

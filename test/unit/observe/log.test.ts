@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { ProxyError } from '../../../src/errors.js';
-import { createLogger, type LogSettings, logObserver } from '../../../src/observe/log.js';
+import { logObserver } from '../../../src/observe/connection-log.js';
+import { createLogger, type LogSettings } from '../../../src/observe/log.js';
 import { connectionRecord, tls10, tls13, weakTls10 } from './records.js';
 
 type Line = Record<string, unknown>;
@@ -23,7 +24,7 @@ function logged(settings: Partial<LogSettings> = {}) {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Line);
-  return { ...log, observer: logObserver(log.logger), lines, text };
+  return { ...log, observer: logObserver(log), lines, text };
 }
 
 const known = {
@@ -116,9 +117,39 @@ describe('the log of connections', () => {
         bytesIn: 2000,
         bytesOut: 10,
       },
+      commands: 0,
       reason: 'client_closed',
       msg: 'connection closed',
     });
+  });
+
+  it('says how the login came about, and by which program', () => {
+    const { observer, lines } = logged();
+    const connection = connectionRecord({
+      ...known,
+      serverUser: 'app_rw',
+      authentication: 'credentials',
+      clientPlugin: 'mysql_native_password',
+      serverPlugin: 'caching_sha2_password',
+      clientProgram: `old\nclient ${'x'.repeat(1000)}`,
+      commands: 7,
+    });
+    observer.established?.(connection);
+    observer.closed?.(connection, 'client_closed');
+    const [line] = lines();
+    assert.deepEqual(
+      ['user', 'serverUser', 'authentication', 'clientPlugin', 'serverPlugin', 'commands'].map(
+        (name) => line?.[name],
+      ),
+      ['app', 'app_rw', 'credentials', 'mysql_native_password', 'caching_sha2_password', 7],
+    );
+    assert.match(String(line?.['clientProgram']), /^old\\u000aclient x{100,130}…$/);
+  });
+
+  it('does not say how a login came about that there was not', () => {
+    const { observer, lines } = logged();
+    observer.closed?.(connectionRecord(known), 'server_unreachable');
+    assert.deepEqual([lines().length, lines()[0]?.['authentication']], [1, undefined]);
   });
 
   it('tells a failure at the level of its kind, with code, leg and cure', () => {
@@ -154,7 +185,10 @@ describe('the log of connections', () => {
     const { observer, lines } = logged();
     observer.refused?.(connectionRecord(known), 1045);
     const [line] = lines();
-    assert.deepEqual([line?.['level'], line?.['errno'], line?.['user']], ['info', 1045, 'app']);
+    assert.deepEqual(
+      ['level', 'errno', 'user', 'code', 'leg'].map((name) => line?.[name]),
+      ['info', 1045, 'app', 'login_refused', 'server'],
+    );
   });
 
   it('is quiet about clients that go away before their login, as port scans do', () => {
@@ -169,6 +203,17 @@ describe('the log of connections', () => {
     };
     assert.deepEqual(report('info'), []);
     assert.deepEqual(report('debug').length, 3);
+  });
+
+  it('has one line for a client that said something and went away before its login was over', () => {
+    const { observer, lines } = logged();
+    const connection = connectionRecord({ clientBytes: { in: 36, out: 80 } });
+    observer.failed?.(connection, new ProxyError('client_gone', 'the client closed the connection'));
+    observer.closed?.(connection, 'client_gone');
+    assert.deepEqual(
+      lines().map(({ level, msg, reason }) => [level, msg, reason]),
+      [['info', 'connection closed', 'client_gone']],
+    );
   });
 
   it('is not quiet about clients that go away after it', () => {

@@ -1,0 +1,167 @@
+/** The lines that tell of connections; docs/logging.md lists them. */
+import { errorTable, type Leg, type LogLevel, ProxyError } from '../errors.js';
+import { printable } from '../printable.js';
+import { clientHost } from './client-host.js';
+import type { ConnectionRecord, LoginAttempt, Observer, TlsDescription } from './events.js';
+import { codeOfRefusal, type FailureCode } from './failure-code.js';
+import type { Log, Logger } from './log.js';
+import { RepeatLimiter } from './repeats.js';
+import { weakTls } from './weak-tls.js';
+
+/** Longest user name of any server is 128 characters (MariaDB); peers may send up to a packet of it. */
+const LONGEST_NAME = 128;
+
+/**
+ * One line when a connection ends, and one when it failed, of which repeats are counted instead of told. Never holds a
+ * password, a scramble or a key: the record of a connection has none.
+ */
+export function logObserver(log: Pick<Log, 'logger' | 'beforeClose'>): Observer {
+  const { logger } = log;
+  const established = new WeakSet<ConnectionRecord>();
+  const logFailure = failureLog(log);
+  const logError = (connection: ConnectionRecord, error: ProxyError, more: object = {}) =>
+    logFailure(connection, error.code, { ...more, ...causeOf(error) }, error.message);
+  const logWeaknesses = weaknessLog(logger);
+  return {
+    opened: (connection) => logger.debug(summary(connection), 'connection opened'),
+    tlsEstablished: (connection, leg) => {
+      const tls = leg === 'client' ? connection.clientTls : connection.serverTls;
+      logger.debug({ ...summary(connection), leg, ...describeTls(tls) }, 'TLS established');
+      logWeaknesses(connection, leg, tls);
+    },
+    established: (connection) => {
+      established.add(connection);
+      logger.debug({ ...summary(connection), ...loginOf(connection) }, 'login accepted');
+    },
+    userChanged: (connection) =>
+      logger.debug({ ...summary(connection), ...loginOf(connection) }, 'user changed'),
+    userChangeRefused: (connection, errno, attempt) =>
+      logFailure(
+        connection,
+        'login_refused',
+        { ...wantedBy(attempt), errno },
+        'change of user refused by the server',
+      ),
+    failed: (connection, error, attempt) => logError(connection, error, wantedBy(attempt)),
+    refused: (connection, errno) => {
+      const code = codeOfRefusal(errno);
+      if (code === 'login_refused') logFailure(connection, code, { errno }, 'login refused by the server');
+      else logError(connection, new ProxyError(code, `refused by the server with error ${errno}`), { errno });
+    },
+    closed: (connection, reason) => {
+      // Health checks and port scans open and close the port without a word.
+      const isSilent = !established.has(connection) && connection.clientBytes.in === 0;
+      const level = isSilent && reason === 'client_gone' ? 'debug' : 'info';
+      const durationSeconds = Math.max(0, Date.now() - connection.openedAt) / 1000;
+      logger[level](
+        { ...details(connection), ...accessOf(connection), durationSeconds, reason },
+        'connection closed',
+      );
+    },
+  };
+}
+
+type LogFailure = (connection: ConnectionRecord, code: FailureCode, more: object, message: string) => void;
+
+/** Who logs at level debug wants to see each one. */
+function failureLog({ logger, beforeClose }: Pick<Log, 'logger' | 'beforeClose'>): LogFailure {
+  const repeats = new RepeatLimiter(({ code, route, client }, count, seconds) => {
+    const { level, leg } = failureKind(code);
+    logger[level](
+      { route, client, code, leg, suppressed: count },
+      `${code}: ${count} more like this in the last ${seconds} s`,
+    );
+  });
+  beforeClose(() => repeats.flush());
+  return (connection, code, more, message) => {
+    const kind = { code, route: connection.route, client: clientHost(connection.clientAddress) };
+    if (!logger.isLevelEnabled('debug') && !repeats.admits(kind)) return;
+    const { level, leg } = failureKind(code);
+    logger[level]({ ...details(connection), code, leg, ...more }, message);
+  };
+}
+
+function failureKind(code: FailureCode): { level: LogLevel; leg: Leg } {
+  if (code === 'login_refused') return { level: 'info', leg: 'server' };
+  const { logLevel, leg } = errorTable[code];
+  return { level: logLevel, leg };
+}
+
+/** One line for each route, leg and weakness; the metric counts the rest. */
+function weaknessLog(logger: Logger) {
+  const logged = new Set<string>();
+  return (connection: ConnectionRecord, leg: 'client' | 'server', tls: TlsDescription): void => {
+    for (const weakness of tls.weaknesses) {
+      const kind = `${connection.route} ${leg} ${weakness}`;
+      if (logged.has(kind)) continue;
+      logged.add(kind);
+      const { what, cure } = weakTls[weakness];
+      const { serverAddress: server } = connection;
+      logger.warn(
+        { ...summary(connection), server, leg, weakness, ...describeTls(tls) },
+        `weak TLS on the ${leg} leg: ${what}. ${cure[leg]} (Logged once; weak_tls_connections_total counts.)`,
+      );
+    }
+  };
+}
+
+function summary({ id, route, clientAddress }: ConnectionRecord): object {
+  return { connection: id, route, client: clientAddress };
+}
+
+function details(connection: ConnectionRecord): object {
+  const { serverAddress, serverVersion, serverThreadId } = connection;
+  return {
+    ...summary(connection),
+    user: printable(connection.user, LONGEST_NAME),
+    server: serverAddress,
+    serverVersion: printable(serverVersion, LONGEST_NAME),
+    serverThreadId,
+  };
+}
+
+/** What is known of a connection only when it is over. */
+function accessOf(connection: ConnectionRecord): object {
+  const { clientPlugin, clientTls, serverTls, clientBytes, serverBytes, commands } = connection;
+  return {
+    // Where no login was seen, there was no way in which it came about.
+    ...(clientPlugin === '' ? {} : loginOf(connection)),
+    clientLeg: { ...describeTls(clientTls), bytesIn: clientBytes.in, bytesOut: clientBytes.out },
+    serverLeg: { ...describeTls(serverTls), bytesIn: serverBytes.in, bytesOut: serverBytes.out },
+    commands,
+  };
+}
+
+/** In place of the user that the connection still has. */
+function wantedBy(attempt: LoginAttempt | undefined): object {
+  return attempt === undefined ? {} : { user: printable(attempt.user, LONGEST_NAME) };
+}
+
+function loginOf(login: LoginAttempt): object {
+  const { user, serverUser, clientProgram, clientPlugin, serverPlugin, authentication } = login;
+  return {
+    user: printable(user, LONGEST_NAME),
+    ...(serverUser === '' ? {} : { serverUser: printable(serverUser, LONGEST_NAME) }),
+    ...(clientProgram === '' ? {} : { clientProgram: printable(clientProgram, LONGEST_NAME) }),
+    authentication,
+    clientPlugin: printable(clientPlugin, LONGEST_NAME),
+    serverPlugin: printable(serverPlugin, LONGEST_NAME),
+  };
+}
+
+function describeTls({ version, cipher, resumed, peerSubject }: TlsDescription): object {
+  return {
+    version,
+    cipher,
+    resumed,
+    ...(peerSubject === '' ? {} : { peerSubject: printable(peerSubject, LONGEST_NAME) }),
+  };
+}
+
+/** The code of the system or of OpenSSL beneath an error; a stack only for what is a bug of the proxy. */
+function causeOf(error: ProxyError): object {
+  const { cause } = error;
+  if (!(cause instanceof Error)) return {};
+  if (error.code === 'internal_error') return { stack: cause.stack };
+  return 'code' in cause && typeof cause.code === 'string' ? { cause: cause.code } : {};
+}
