@@ -10,8 +10,9 @@ import type { ConnectionRecord } from '../observe/events.js';
 import { MalformedPacketError } from '../wire/bytes.js';
 import { CLIENT_PLUGIN_AUTH, has } from '../wire/capabilities.js';
 import { type ChangeUser, decodeChangeUser, withChangeUserIdentity } from '../wire/change-user.js';
-import type { Identity } from '../wire/login.js';
+import { type Identity, withOtherTail } from '../wire/login.js';
 import { authenticate } from './authentication.js';
+import { clientProgramOf, tailForServer } from './connection-attributes.js';
 import type { AuthenticationRequest, Decision, Opening, SessionTerms } from './dialogue.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 import { openAuthentication } from './opening.js';
@@ -30,13 +31,17 @@ export async function changeUser(
   const { payload } = await client.port.read(signal);
   const command = decodeCommand(payload, terms.clientCapabilities);
   assertReadable(command, terms);
-  const request = changeUserRequest(command, terms);
+  const attributed = { tail: command.tail, capabilities: terms.clientCapabilities };
+  const tail = tailForServer(attributed, { client, record, route });
+  const request = changeUserRequest(command, terms, tail);
   Object.assign(record, {
     user: command.user,
     serverUser: '',
     authentication: 'relayed',
     clientPlugin: request.abilities.plugin,
     serverPlugin: '',
+    // Who says nothing now is still the same program.
+    clientProgram: clientProgramOf(attributed) || record.clientProgram,
   });
   const credential = findUser(route.users, command.user, route.config.name);
   const { legs, multiFactor } = terms;
@@ -47,7 +52,7 @@ export async function changeUser(
     server.port.writeSecret(request.encode(opening.identity));
   } finally {
     // The auth response may be the password itself.
-    payload.fill(0);
+    for (const bytes of [payload, tail]) bytes.fill(0);
   }
   server.stage = 'login-sent';
   return authenticate(opening, dialogue);
@@ -74,7 +79,7 @@ function decodeCommand(payload: Buffer, capabilities: number): ChangeUser {
   }
 }
 
-function changeUserRequest(command: ChangeUser, terms: SessionTerms): AuthenticationRequest {
+function changeUserRequest(command: ChangeUser, terms: SessionTerms, tail: Buffer): AuthenticationRequest {
   const { clientCapabilities, clientIsMariaDb, capabilities } = terms;
   const canSwitch = has(clientCapabilities, CLIENT_PLUGIN_AUTH);
   return {
@@ -91,8 +96,8 @@ function changeUserRequest(command: ChangeUser, terms: SessionTerms): Authentica
     serverPlugin: undefined,
     encode: (identity) =>
       identity === undefined && canSwitch === has(capabilities, CLIENT_PLUGIN_AUTH)
-        ? Buffer.from(command.payload)
-        : withChangeUserIdentity(command, capabilities, identity ?? unchanged(command)),
+        ? withOtherTail(command, tail)
+        : withChangeUserIdentity(command, capabilities, identity ?? unchanged(command), tail),
   };
 }
 

@@ -31,6 +31,7 @@ import {
 } from '../wire/login.js';
 import { decodeErr, isErr } from '../wire/replies.js';
 import { authenticate } from './authentication.js';
+import { clientProgramOf, tailForServer } from './connection-attributes.js';
 import { decodeClientPacket, decodeServerGreeting, decodeServerPacket } from './decoding.js';
 import type { AuthenticationRequest, Decision, Opening, SessionTerms } from './dialogue.js';
 import { type ClientLeg, legSecurity, type ServerLeg } from './legs.js';
@@ -86,7 +87,8 @@ export async function handshake(
   // Without CLIENT_MULTI_FACTOR, and at MariaDB, 0x02 begins a plugin's own data.
   const multiFactor = has(capabilities, CLIENT_MULTI_FACTOR) && !greeting.isMariaDb;
   const dialogue = { client, server, legs, route, record, multiFactor, signal };
-  const request = loginRequest(login, capabilities, plan, greeting);
+  const tail = tailForServer(login, { client, record, route });
+  const request = loginRequest(login, capabilities, tail, plan, greeting);
   record.clientPlugin = request.abilities.plugin;
   let opening: Opening;
   try {
@@ -97,8 +99,8 @@ export async function handshake(
     }
     server.port.writeSecret(request.encode(opening.identity));
   } finally {
-    // The auth response may be the password itself.
-    login.payload.fill(0);
+    // The auth response may be the password itself, and stand in the tail if it was written by other flags than are agreed on.
+    for (const bytes of [login.payload, tail]) bytes.fill(0);
   }
   server.stage = 'login-sent';
   const decision = await authenticate(opening, dialogue);
@@ -133,6 +135,7 @@ async function receiveLogin(
   const login = decodeClientPacket(() => decodeLogin(payload, flags.capabilities & plan.offered));
   client.hidesClientErrors = isMariaDbConnectorC(login);
   record.user = login.user;
+  record.clientProgram = clientProgramOf(login);
   if (!client.isTls && !mayStayPlaintext(route, client)) {
     throw new ProxyError(
       'client_tls_required',
@@ -145,6 +148,7 @@ async function receiveLogin(
 function loginRequest(
   login: Login,
   capabilities: number,
+  tail: Buffer,
   plan: HandshakePlan,
   { authPlugin }: Greeting,
 ): AuthenticationRequest {
@@ -168,8 +172,8 @@ function loginRequest(
     serverPlugin: takesScramble(authPlugin),
     encode: (identity) =>
       identity === undefined
-        ? withLoginCapabilities(login, capabilities)
-        : decodeClientPacket(() => withLoginIdentity(login, capabilities, identity)),
+        ? withLoginCapabilities(login, capabilities, tail)
+        : decodeClientPacket(() => withLoginIdentity(login, capabilities, identity, tail)),
   };
 }
 

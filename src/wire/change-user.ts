@@ -53,12 +53,17 @@ export function decodeChangeUser(payload: Buffer, capabilities: number): ChangeU
   };
 }
 
-/** The packet with another identity and everything else as the client sent it. `capabilities`: the server's view. */
+/**
+ * The packet with another identity and another tail, and everything else as the client sent it. `capabilities`: the
+ * server's view.
+ */
 export function withChangeUserIdentity(
-  { schemaBytes, characterSet, tail }: ChangeUser,
+  command: ChangeUser,
   capabilities: number,
   { user, authResponse, authPlugin }: Identity,
+  tail: Buffer = command.tail,
 ): Buffer {
+  const { schemaBytes, characterSet } = command;
   // MySQL reads a plugin only behind a character set; 0 is none, for which it takes its own default.
   const hasPlugin = has(capabilities, CLIENT_PLUGIN_AUTH);
   const set = hasPlugin && characterSet.length === 0 ? Buffer.alloc(2) : characterSet;

@@ -173,19 +173,30 @@ export function isMariaDbClient(login: Login): boolean {
   return /mariadb/i.test(name.toString('latin1'));
 }
 
-/** The login's payload with other capability flags and every other byte as it was. */
-export function withLoginCapabilities(login: Login, capabilities: number): Buffer {
-  const payload = Buffer.from(login.payload);
+/** The login's payload with other capability flags, another tail, and every other byte as it was. */
+export function withLoginCapabilities(login: Login, capabilities: number, tail: Buffer = login.tail): Buffer {
+  const payload = withOtherTail(login, tail);
   writeCapabilities(payload, login.isProtocol41, capabilities);
   return payload;
 }
 
+/** A copy of the packet, which ends with its tail, with another one in its place. */
+export function withOtherTail(packet: Pick<Login, 'payload' | 'tail'>, tail: Buffer): Buffer {
+  const { payload } = packet;
+  return Buffer.concat([payload.subarray(0, payload.length - packet.tail.length), tail]);
+}
+
 /**
- * The login's payload with other capability flags and another identity; everything else is as the client sent it. The
- * flags say which fields the server will read, so CLIENT_PLUGIN_AUTH among them adds the plugin's name. Throws
- * MalformedPacketError for a login from before 4.1, which has no place for one.
+ * The login's payload with other capability flags, another identity and another tail; everything else is as the client
+ * sent it. The flags say which fields the server will read, so CLIENT_PLUGIN_AUTH among them adds the plugin's name.
+ * Throws MalformedPacketError for a login from before 4.1, which has no place for one.
  */
-export function withLoginIdentity(login: Login, capabilities: number, identity: Identity): Buffer {
+export function withLoginIdentity(
+  login: Login,
+  capabilities: number,
+  identity: Identity,
+  tail: Buffer = login.tail,
+): Buffer {
   if (!login.isProtocol41) throw new MalformedPacketError('a login from before MySQL 4.1');
   const hasSchema = has(capabilities, CLIENT_CONNECT_WITH_DB);
   return Buffer.concat([
@@ -196,7 +207,7 @@ export function withLoginIdentity(login: Login, capabilities: number, identity: 
     identity.authResponse,
     ...(hasSchema ? [login.schemaBytes, ZERO_BYTE] : []),
     ...(has(capabilities, CLIENT_PLUGIN_AUTH) ? [Buffer.from(`${identity.authPlugin}\0`, 'latin1')] : []),
-    login.tail,
+    tail,
   ]);
 }
 

@@ -11,6 +11,7 @@ import { assertAnswerIsSafe, assertQuestionIsSafe } from '../../src/auth/passwor
 import { ProxyError } from '../../src/errors.js';
 import { MalformedPacketError } from '../../src/wire/bytes.js';
 import { decodeChangeUser, withChangeUserIdentity } from '../../src/wire/change-user.js';
+import { clientProgram, decodeAttributes, withAttributes } from '../../src/wire/connection-attributes.js';
 import { decodeHeader, HEADER_LENGTH } from '../../src/wire/framing.js';
 import { decodeGreeting, withGreetingTerms } from '../../src/wire/greeting.js';
 import {
@@ -40,6 +41,17 @@ const changeUsers = [
   Buffer.from('\x11app\0\0shop\0\x2d\0mysql_native_password\0\0', 'latin1'),
   Buffer.from(`\x11app\0\x14${'x'.repeat(20)}\0\xff\0caching_sha2_password\0\x07\x03_os\x02ab`, 'latin1'),
   Buffer.from('\x11app\0JNGIVCPY\0shop\0', 'latin1'),
+];
+
+/** Attributes as they stand behind a login, with and without a zstd level; some of them say what only the proxy may say. */
+const attributeTails = [
+  ...fromClient.flatMap((payload) => {
+    const at = payload.indexOf('_password\0');
+    return at === -1 ? [] : [payload.subarray(at + '_password\0'.length)];
+  }),
+  Buffer.from('\x16\x0a_client_ip\x0a192.0.2.77\x07', 'latin1'),
+  Buffer.from(`\xfc\x09\x01\x03_os\xfc\x02\x01${'x'.repeat(258)}`, 'latin1'),
+  Buffer.from('\x1f\x0b_client_ip \x01x\x0cprogram_name\x03app\0\0', 'latin1'),
 ];
 
 const anyFlags = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -187,6 +199,29 @@ target(
       assert.deepEqual(again.tail.subarray(again.tail.length - tail.length), tail);
     },
   ),
+);
+
+target(
+  'connection attributes',
+  fc.property(packets(attributeTails), (bytes) => {
+    const result = decodeInside(bytes, decodeAttributes);
+    if (result?.decoded === undefined) return;
+    const { decoded: attributes, payload } = result;
+    const { read, unread, rest } = attributes;
+    const fields = [...read.map((attribute) => attribute.bytes), unread, rest];
+    for (const field of fields) assertWithin(field, payload);
+    for (const { name, value } of read) for (const part of [name, value]) assertWithin(part, payload);
+    assert.ok(fields.reduce((sum, { length }) => sum + length, 1) <= payload.length, 'no byte counts twice');
+    assert.ok(Array.from(clientProgram(attributes)).length <= 128);
+    const again = decodeAttributes(withAttributes(attributes, ['_client_ip'], [['_client_ip', '192.0.2.1']]));
+    assert.ok(again, 'with one more it is still a field');
+    assert.deepEqual([again.unread, again.rest], [unread, rest]);
+    const own = read.filter(({ name }) => !/^_client_ip(?![!-~])/.test(name.toString('latin1')));
+    assert.deepEqual(
+      again.read.map((attribute) => attribute.bytes),
+      [...own.map((attribute) => attribute.bytes), Buffer.from('\x0a_client_ip\x09192.0.2.1', 'latin1')],
+    );
+  }),
 );
 
 target(

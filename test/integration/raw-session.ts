@@ -14,15 +14,21 @@ import type { Account } from './accounts.js';
 export async function openRawSession(
   target: { host: string; port: number },
   { user, password }: Account,
-  { ca }: { ca?: string } = {},
+  { ca, attributes, characterSet }: { ca?: string; attributes?: Buffer; characterSet?: number } = {},
 ): Promise<Socket> {
   let socket = connect({ host: target.host, port: target.port, noDelay: true });
   socket.on('error', () => {});
   const greeting = await readPacket(socket);
-  const flags = FLAGS.mysql | FLAGS.protocol41 | FLAGS.secureConnection | FLAGS.pluginAuth;
+  const flags =
+    FLAGS.mysql |
+    FLAGS.protocol41 |
+    FLAGS.secureConnection |
+    FLAGS.pluginAuth |
+    (attributes === undefined ? 0 : FLAGS.connectAttributes);
   const auth = nativeScramble(password, nonceOf(greeting));
   if (ca === undefined) {
-    socket.write(frame(1, login({ flags, user, auth })));
+    const fields = { flags, user, auth, ...(characterSet === undefined ? {} : { characterSet }) };
+    socket.write(frame(1, Buffer.concat([login(fields), attributes ?? Buffer.alloc(0)])));
   } else {
     socket.write(frame(1, sslRequest(flags | FLAGS.ssl)));
     socket = connectTls({ socket, ca });

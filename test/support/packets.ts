@@ -64,6 +64,7 @@ export interface LoginFields {
   flags?: number;
   /** Bits 32-63, which only MariaDB's clients have. */
   extendedFlags?: number;
+  characterSet?: number;
   user?: string;
   auth?: Buffer;
   schema?: string;
@@ -75,6 +76,7 @@ export function login(fields: LoginFields = {}): Buffer {
   const { plugin = 'mysql_native_password' } = fields;
   const head = sslRequest(flags);
   head.writeUInt32LE(fields.extendedFlags ?? 0, 28);
+  head.writeUInt8(fields.characterSet ?? 45, 8);
   return Buffer.concat([
     head,
     Buffer.from(`${user}\0`),
@@ -83,6 +85,30 @@ export function login(fields: LoginFields = {}): Buffer {
     Buffer.from(flags & FLAGS.connectWithDb ? `${schema}\0` : ''),
     Buffer.from(flags & FLAGS.pluginAuth ? `${plugin}\0` : ''),
   ]);
+}
+
+/** Text of one byte a character, behind its length. */
+export function lengthEncoded(text: string): Buffer {
+  return Buffer.concat([encodedLength(text.length), Buffer.from(text, 'latin1')]);
+}
+
+export function attribute(name: string, value: string): Buffer {
+  return Buffer.concat([lengthEncoded(name), lengthEncoded(value)]);
+}
+
+/** Stands behind a login's plugin. */
+export function attributesField(attributes: readonly Buffer[]): Buffer {
+  const bytes = Buffer.concat(attributes);
+  return Buffer.concat([encodedLength(bytes.length), bytes]);
+}
+
+function encodedLength(length: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(length);
+  if (length < 251) return bytes.subarray(0, 1);
+  return length < 0x10000
+    ? Buffer.concat([Buffer.from([0xfc]), bytes.subarray(0, 2)])
+    : Buffer.concat([Buffer.from([0xfd]), bytes.subarray(0, 3)]);
 }
 
 /** 32 bytes; the same bytes begin a login. */
