@@ -2,19 +2,26 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { FLAGS, login, sslRequest } from '../support/packets.js';
 import { frame } from '../support/scripted-peer.js';
 import type { Account } from './accounts.js';
 
+export interface RawSessionOptions
+  extends Pick<ConnectionOptions, 'ca' | 'session' | 'maxVersion' | 'ciphers'> {
+  /** The whole field, with its length; in plaintext only. */
+  readonly attributes?: Buffer;
+  readonly characterSet?: number;
+}
+
 /**
- * Logged in with mysql_native_password, over TLS if there is a `ca`, the text of a certificate. Nothing is read unless
- * someone asks for it.
+ * Logged in with mysql_native_password, over TLS if there is a `ca`, the text of a certificate, and as the other options
+ * of `tls.connect` say. Nothing is read unless someone asks for it.
  */
 export async function openRawSession(
   target: { host: string; port: number },
   { user, password }: Account,
-  { ca, attributes, characterSet }: { ca?: string; attributes?: Buffer; characterSet?: number } = {},
+  { attributes, characterSet, ...tls }: RawSessionOptions = {},
 ): Promise<Socket> {
   let socket = connect({ host: target.host, port: target.port, noDelay: true });
   socket.on('error', () => {});
@@ -26,12 +33,12 @@ export async function openRawSession(
     FLAGS.pluginAuth |
     (attributes === undefined ? 0 : FLAGS.connectAttributes);
   const auth = nativeScramble(password, nonceOf(greeting));
-  if (ca === undefined) {
+  if (tls.ca === undefined) {
     const fields = { flags, user, auth, ...(characterSet === undefined ? {} : { characterSet }) };
     socket.write(frame(1, Buffer.concat([login(fields), attributes ?? Buffer.alloc(0)])));
   } else {
     socket.write(frame(1, sslRequest(flags | FLAGS.ssl)));
-    socket = connectTls({ socket, ca });
+    socket = connectTls({ socket, ...tls });
     await once(socket, 'secureConnect');
     socket.write(frame(2, login({ flags: flags | FLAGS.ssl, user, auth })));
   }
@@ -61,7 +68,11 @@ async function readBytes(socket: Socket, length: number): Promise<Buffer> {
     const bytes: Buffer | null = socket.read(length);
     if (bytes?.length === length) return bytes;
     if (socket.readableEnded || socket.destroyed) throw new Error('the connection has ended');
-    await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')]);
+    // Else the listeners of the two that did not happen would stay.
+    const waiting = new AbortController();
+    const { signal } = waiting;
+    await Promise.race(['readable', 'end', 'close'].map((event) => once(socket, event, { signal })));
+    waiting.abort();
   }
 }
 

@@ -4,6 +4,7 @@ import { php, pythonWithLibmysqlclient, pythonWithMariadb } from './client-progr
 import { dataFolderTemplate } from './data-folders.js';
 import { serverKinds, serverProgram } from './downloads.js';
 import { isUnavailable, type Unavailable } from './programs.js';
+import { prometheusPrograms } from './prometheus.js';
 
 for (const kind of [...serverKinds, 'mariadb11'] as const) {
   const program = await serverProgram(kind);
@@ -13,6 +14,7 @@ for (const kind of [...serverKinds, 'mariadb11'] as const) {
 say('PHP with mysqli', await php());
 say('PyMySQL and MySQLdb', await pythonWithMariadb());
 say('libmysqlclient', await pythonWithLibmysqlclient('with plugins'));
+say('Prometheus', await prometheusPrograms());
 
 function say(name: string, program: { version: string } | Unavailable): void {
   const outcome = isUnavailable(program) ? `not available: ${program.unavailable}` : program.version;

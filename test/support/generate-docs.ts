@@ -1,6 +1,6 @@
 /**
- * Writes the files that are generated from the table of options; with `--check` only says which of them differ from
- * what would be written, and exits with 1 then. To be run in the root folder of the project.
+ * Writes the files that are generated from the tables of options, errors and metrics; with `--check` only says which of
+ * them differ from what would be written, and exits with 1 then. To be run in the root folder of the project.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -13,12 +13,14 @@ import { configJsonSchema } from '../../src/config/schema.js';
 import { doctorTable } from '../../src/doctor/findings.js';
 import { type ErrorDefinition, errorTable } from '../../src/errors.js';
 import { type WeaknessDefinition, weakTls } from '../../src/observe/weak-tls.js';
+import { metricsPage } from './metrics-page.js';
 
 /** Contents by path, relative to the root folder of the project. */
 export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/configuration.md', configurationPage()],
     ['docs/errors.md', errorsPage()],
+    ['docs/metrics.md', metricsPage()],
     ['config/proxy.schema.json', `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`],
   ]);
 }
