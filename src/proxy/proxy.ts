@@ -108,7 +108,7 @@ export async function startProxy(
     certificates: () => [...routes.values()].flatMap(certificatesOf),
     reload: async (next) => {
       assertSameListeners(config.routes, next.routes);
-      const nextRoutes = createRoutes(next, ownKey);
+      const nextRoutes = createRoutes(next, ownKey, routes);
       await checkOwnKey(next, ownKey);
       routes = nextRoutes;
       config = next;
@@ -124,8 +124,14 @@ export async function startProxy(
   };
 }
 
-function createRoutes({ routes, users }: ProxyConfig, ownKey: RsaKeySource): ReadonlyMap<string, Route> {
-  return new Map(routes.map((route) => [route.name, createRoute(route, users, ownKey)]));
+function createRoutes(
+  { routes, users }: ProxyConfig,
+  ownKey: RsaKeySource,
+  before?: ReadonlyMap<string, Route>,
+): ReadonlyMap<string, Route> {
+  return new Map(
+    routes.map((route) => [route.name, createRoute(route, users, ownKey, before?.get(route.name))]),
+  );
 }
 
 /** What is wrong with the key that is kept should be known now, not when the first client needs it. */

@@ -1,7 +1,7 @@
 /** A route as it runs: its configuration with the TLS contexts built from it. Replaced as a whole by a reload. */
 import { BlockList, isIP } from 'node:net';
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
-import { demandsTls, type RouteConfig, type UserCredential } from '../config/model.js';
+import { demandsTls, formatAddress, type RouteConfig, type UserCredential } from '../config/model.js';
 import type { CertificateFact, CertificateInUse } from '../observe/events.js';
 import {
   type ClientLegTls,
@@ -23,16 +23,26 @@ export interface Route {
   readonly users: readonly UserCredential[];
 }
 
-/** Throws where a certificate, key or cipher list is unusable. `ownKey` serves routes that are given no RSA key. */
+/**
+ * Throws where a certificate, key or cipher list is unusable. `ownKey` serves routes that are given no RSA key. `before` is
+ * the route that this one replaces.
+ */
 export function createRoute(
   config: RouteConfig,
   users: readonly UserCredential[],
   ownKey: RsaKeySource,
+  before?: Route,
 ): Route {
+  const serverTls = config.client.sslMode === 'PASSTHROUGH' ? undefined : createServerLegTls(config.server);
+  // What a server showed last is so after a reload, too; whether it is trusted is decided anew for each connection.
+  for (const server of config.servers.map(formatAddress)) {
+    const shown = before?.serverTls?.certificates.get(server);
+    if (shown !== undefined) serverTls?.certificates.set(server, shown);
+  }
   return {
     config,
     clientTls: createClientLegTls(config.client),
-    serverTls: config.client.sslMode === 'PASSTHROUGH' ? undefined : createServerLegTls(config.server),
+    serverTls,
     plaintextNetworks: networks(config.client.plaintextFrom),
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
     users: users.filter(({ route }) => route === undefined || route === config.name),
