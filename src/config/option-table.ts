@@ -193,7 +193,8 @@ export const optionTable = [
     type: listenAddressOrOff,
     metavar: 'HOST:PORT|off',
     description:
-      'Where the page for people, /metrics, /metrics/connections, /connections, /livez and /readyz are served over HTTP',
+      'Where the page for people (/), /metrics, /metrics/connections, /state, /connections, /plaintext, /livez and /readyz are ' +
+      'served over HTTP',
     default: '127.0.0.1:9307',
     reloadable: false,
   }),

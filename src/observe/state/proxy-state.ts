@@ -31,9 +31,13 @@ export interface StateSources {
   readonly plaintext: PlaintextReporter;
 }
 
+/** This is sent every few seconds. */
+const MOST_PLAINTEXT_CLIENTS = 100;
+
 export function proxyState(sources: StateSources): ProxyState {
   const { config, version, startedAt, reloads, proxy, live, servers, history, failures, plaintext } = sources;
   const { node, openssl } = process.versions;
+  const report = plaintext.report();
   return {
     version,
     node,
@@ -55,7 +59,8 @@ export function proxyState(sources: StateSources): ProxyState {
     servers: servers.all(),
     certificates: certificateStates(proxy),
     failures: failures.list(),
-    plaintext: plaintext.report(),
+    plaintext: { ...report, clients: report.clients.slice(0, MOST_PLAINTEXT_CLIENTS) },
+    plaintext_clients: report.clients.length,
     reloads,
   };
 }

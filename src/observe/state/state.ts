@@ -28,7 +28,10 @@ export interface ProxyState {
   readonly certificates: readonly CertificateState[];
   /** Newest first; equal ones are one entry with a count. */
   readonly failures: readonly FailureState[];
+  /** With at most a hundred clients; `/plaintext` has all. */
   readonly plaintext: PlaintextReport;
+  /** How many clients the whole report has. */
+  readonly plaintext_clients: number;
   readonly reloads: ReloadState;
 }
 

@@ -67,6 +67,15 @@ describe('the monitor', () => {
     assert.deepEqual([state.version, state.node, state.unready_reason], ['1.2.3', process.versions.node, '']);
   });
 
+  it('says of a long plaintext report how long it is', async (t) => {
+    const { config } = loadFlags({ server: 'db', 'report-plaintext': true });
+    const monitor = monitorOf(t, config);
+    for (let n = 0; n < 130; n++) monitor.observer.established?.(connectionRecord({ user: `user ${n}` }));
+    const { plaintext, plaintext_clients } = await stateOf(monitor);
+    assert.deepEqual([plaintext.clients.length, plaintext_clients], [100, 130]);
+    assert.equal(JSON.parse((await ask(monitor, '/plaintext')).body).clients.length, 130);
+  });
+
   it('counts reloads, and uses what they bring', async (t) => {
     const monitor = monitorOf(t);
     monitor.reloadFailed();
