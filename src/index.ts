@@ -22,7 +22,16 @@ export type {
   ServerLegOptions,
 } from './config/proxy-options.js';
 export { type ErrorCode, errorTable, ProxyError } from './errors.js';
-export type { CloseReason, ConnectionRecord, Observer, TlsDescription } from './observe/events.js';
+export type {
+  AuthenticationPath,
+  CloseReason,
+  ConnectionRecord,
+  LegBytes,
+  LoginAttempt,
+  Observer,
+  TlsDescription,
+} from './observe/events.js';
+export type { TlsWeakness } from './observe/weak-tls.js';
 export type { BoundAddress } from './proxy/proxy.js';
 
 export interface MysqlTlsProxy extends Omit<Service, 'reload'> {

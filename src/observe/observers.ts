@@ -16,18 +16,8 @@ export function combineObservers(observers: readonly Observer[]): Observer {
       }
     }
   };
-  // Looking at commands costs something for each: only where somebody wants to know.
-  const wantsSent = observers.some((observer) => observer.commandSent !== undefined);
-  const wantsAnswered = observers.some((observer) => observer.commandAnswered !== undefined);
   return {
-    ...(wantsSent && {
-      commandSent: (connection: ConnectionRecord, command: number) =>
-        tell((observer) => observer.commandSent?.(connection, command)),
-    }),
-    ...(wantsAnswered && {
-      commandAnswered: (connection: ConnectionRecord, command: number, seconds: number) =>
-        tell((observer) => observer.commandAnswered?.(connection, command, seconds)),
-    }),
+    ...commandObserver(observers),
     opened: (connection) => tell((observer) => observer.opened?.(connection)),
     serverReached: (connection, server, seconds) =>
       tell((observer) => observer.serverReached?.(connection, server, seconds)),
@@ -42,6 +32,39 @@ export function combineObservers(observers: readonly Observer[]): Observer {
     failed: (connection, error, attempt) => tell((observer) => observer.failed?.(connection, error, attempt)),
     refused: (connection, errno) => tell((observer) => observer.refused?.(connection, errno)),
     closed: (connection, reason) => tell((observer) => observer.closed?.(connection, reason)),
+  };
+}
+
+/**
+ * Commands are looked at only where somebody wants to know of them, and those who do not are not asked for each. Called for
+ * every command: no closure is made, and the list is as short as it can be.
+ */
+function commandObserver(observers: readonly Observer[]): Pick<Observer, 'commandSent' | 'commandAnswered'> {
+  const onSent = observers.filter(({ commandSent }) => commandSent !== undefined);
+  const onAnswered = observers.filter(({ commandAnswered }) => commandAnswered !== undefined);
+  return {
+    ...(onSent.length > 0 && {
+      commandSent: (connection: ConnectionRecord, command: number) => {
+        for (const observer of onSent) {
+          try {
+            observer.commandSent?.(connection, command);
+          } catch (error) {
+            warn(error);
+          }
+        }
+      },
+    }),
+    ...(onAnswered.length > 0 && {
+      commandAnswered: (connection: ConnectionRecord, command: number, seconds: number) => {
+        for (const observer of onAnswered) {
+          try {
+            observer.commandAnswered?.(connection, command, seconds);
+          } catch (error) {
+            warn(error);
+          }
+        }
+      },
+    }),
   };
 }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import type { Observer } from '../../../src/observe/events.js';
 import { combineObservers } from '../../../src/observe/observers.js';
+import { connectionRecord } from './records.js';
 
 /** The type makes it complete: an event that is added must be named here. */
 function recordingObserver(seen: string[]): Required<Observer> {
@@ -42,4 +44,19 @@ test('commands are looked at only where an observer wants to know of them', () =
   const curious = combineObservers([{}, { commandAnswered: () => {} }]);
   assert.equal(curious.commandSent, undefined);
   assert.notEqual(curious.commandAnswered, undefined);
+});
+
+test('an observer of commands that throws keeps nothing from the others', async () => {
+  const seen: string[] = [];
+  const throwing: Observer = {
+    commandSent: () => assert.fail('sent'),
+    commandAnswered: () => assert.fail('answered'),
+  };
+  const warned = once(process, 'warning');
+  const { commandSent, commandAnswered } = combineObservers([throwing, recordingObserver(seen)]);
+  const connection = connectionRecord();
+  commandSent?.(connection, 3);
+  commandAnswered?.(connection, 3, 1);
+  assert.deepEqual(seen, ['commandSent', 'commandAnswered']);
+  assert.match(String((await warned)[0]), /sent/);
 });
