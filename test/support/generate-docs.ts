@@ -13,6 +13,7 @@ import { configJsonSchema } from '../../src/config/schema.js';
 import { doctorTable } from '../../src/doctor/findings.js';
 import { type ErrorDefinition, errorTable } from '../../src/errors.js';
 import { type WeaknessDefinition, weakTls } from '../../src/observe/weak-tls.js';
+import { dashboard } from './dashboard.js';
 import { metricsPage } from './metrics-page.js';
 
 /** Contents by path, relative to the root folder of the project. */
@@ -22,6 +23,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/errors.md', errorsPage()],
     ['docs/metrics.md', metricsPage()],
     ['config/proxy.schema.json', `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`],
+    // As Grafana itself writes it.
+    ['config/grafana/mysql-tls-proxy.json', `${JSON.stringify(dashboard(), undefined, 2)}\n`],
   ]);
 }
 

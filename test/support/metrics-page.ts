@@ -122,7 +122,7 @@ sum by (route, leg, reason) (increase(mysql_tls_proxy_tls_handshake_failures_tot
 How many TLS handshakes are resumptions, which cost a fraction of a full one:
 
 \`\`\`promql
-sum by (route, leg) (rate(mysql_tls_proxy_tls_handshakes_total{resumed="true"}[5m]))
+1 - sum by (route, leg) (rate(mysql_tls_proxy_tls_handshakes_total{resumed="false"}[5m]))
   / (sum by (route, leg) (rate(mysql_tls_proxy_tls_handshakes_total[5m])) > 0)
 \`\`\`
 
