@@ -7,6 +7,7 @@ import type { Observer } from './events.js';
 import { createMetrics } from './metrics/aggregates.js';
 import { connectionMetricsText } from './metrics/connections.js';
 import { combineObservers } from './observers.js';
+import { loadPage } from './page/page.js';
 import { FilterError, listConnections } from './state/connection-list.js';
 import { recentFailures } from './state/failures.js';
 import { HISTORY_STEP_SECONDS, History } from './state/history.js';
@@ -57,6 +58,7 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
   const observersOfClients = [failures.observer, plaintext.observer];
 
   const endpoints = new Map<string, Endpoint>([
+    ['/', pageEndpoint()],
     [
       '/metrics',
       async () => ({
@@ -116,6 +118,17 @@ function noMonitor(): Monitor {
     reloadFailed: () => {},
     close: () => {},
   };
+}
+
+function pageEndpoint(): Endpoint {
+  const { html, contentSecurityPolicy } = loadPage();
+  const reply = {
+    status: 200,
+    body: html,
+    contentType: 'text/html; charset=utf-8',
+    headers: { 'Content-Security-Policy': contentSecurityPolicy },
+  };
+  return () => reply;
 }
 
 function connectionsReply(live: LiveConnections, query: URLSearchParams) {

@@ -22,6 +22,9 @@ test('the packed tarball can be installed, run by npx, and imported with its typ
     .map(({ path }) => path)
     .filter((path) => /^(dist\/)?(test|bench)\/|\.pem$|^\.cache/.test(path));
   assert.deepEqual(unexpected, []);
+  const ofThePage = files.map(({ path }) => path).filter((path) => path.startsWith('dist/src/observe/page/'));
+  for (const name of ['page.js', 'page.html', 'page.css', 'browser/main.js'])
+    assert.ok(ofThePage.includes(`dist/src/observe/page/${name}`), name);
 
   writeFileSync(join(folder, 'package.json'), '{"name":"user","private":true,"type":"module"}');
   const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, filename)];
@@ -37,14 +40,19 @@ test('the packed tarball can be installed, run by npx, and imported with its typ
 
   const program = `
     import { createProxy, ConfigError } from 'mysql-tls-proxy';
-    const proxy = await createProxy({ listen: '127.0.0.1:0', server: '127.0.0.1:1', serverSslMode: 'REQUIRED' });
+    const proxy = await createProxy({ listen: '127.0.0.1:0', server: '127.0.0.1:1', serverSslMode: 'REQUIRED', adminListen: '127.0.0.1:0' });
     console.log(JSON.stringify(proxy.addresses));
+    const page = await fetch(\`http://\${proxy.adminAddress}/\`);
+    console.log(page.headers.get('content-type'));
     await proxy.close();
     await createProxy({}).catch((error) => console.log(error instanceof ConfigError));`;
   writeFileSync(join(folder, 'program.mjs'), program);
   const ran = await run(process.execPath, ['program.mjs'], { cwd: folder });
   assert.equal(ran.code, 0, ran.stderr);
-  assert.match(ran.stdout, /^\[\{"route":"default","address":"127\.0\.0\.1:\d+"\}\]\ntrue\n$/);
+  assert.match(
+    ran.stdout,
+    /^\[\{"route":"default","address":"127\.0\.0\.1:\d+"\}\]\ntext\/html; charset=utf-8\ntrue\n$/,
+  );
 
   writeFileSync(join(folder, 'program.mts'), program.replace('(error)', '(error: unknown)'));
   const tsc = join(checkout, 'node_modules/typescript/bin/tsc');

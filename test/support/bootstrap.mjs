@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -68,7 +69,11 @@ async function build() {
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
   step('building (tsc)');
   rmSync('dist', { recursive: true, force: true });
-  await runOrExit(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']);
+  const pageFolder = 'src/observe/page';
+  for (const project of ['tsconfig.json', `${pageFolder}/browser/tsconfig.json`])
+    await runOrExit(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project]);
+  for (const file of ['page.html', 'page.css'])
+    copyFileSync(`${pageFolder}/${file}`, `dist/${pageFolder}/${file}`);
   if (existsSync('dist/src/cli.js')) chmodSync('dist/src/cli.js', 0o755);
   writeFileSync(stampFile, stamp);
 }

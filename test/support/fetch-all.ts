@@ -1,5 +1,6 @@
 /** Gets every server and client before the tests start, so that no test waits for a download. */
 
+import { chromiumProgram } from './browser.js';
 import { php, pythonWithLibmysqlclient, pythonWithMariadb } from './client-programs.js';
 import { dataFolderTemplate } from './data-folders.js';
 import { serverKinds, serverProgram } from './downloads.js';
@@ -15,6 +16,7 @@ say('PHP with mysqli', await php());
 say('PyMySQL and MySQLdb', await pythonWithMariadb());
 say('libmysqlclient', await pythonWithLibmysqlclient('with plugins'));
 say('Prometheus', await prometheusPrograms());
+say('Chromium', await chromiumProgram());
 
 function say(name: string, program: { version: string } | Unavailable): void {
   const outcome = isUnavailable(program) ? `not available: ${program.unavailable}` : program.version;

@@ -161,6 +161,28 @@ test('TLS sockets are made in one place', () => {
   assert.deepEqual(users, ['tls/upgrade.ts']);
 });
 
+test('the code for the browser stands alone: it imports what is beside it, and types of the state', () => {
+  const folder = 'observe/page/browser/';
+  const ofBrowser = sourceFiles().filter((file) => file.startsWith(folder));
+  assert.ok(ofBrowser.length > 10, `only ${ofBrowser.length} files were found`);
+  const strangers = ofBrowser.flatMap((file) =>
+    importsIn(file, withoutStateTypes(read(file))).filter(
+      ({ specifier }) => !/^\.\/[\w-]+\.js$/.test(specifier),
+    ),
+  );
+  assert.deepEqual(strangers, []);
+  const users = sourceFiles().filter(
+    (file) =>
+      !file.startsWith(folder) &&
+      importsIn(file, read(file)).some(({ specifier }) => specifier.includes('/browser/')),
+  );
+  assert.deepEqual(users, []);
+});
+
+/** Types are gone when the code runs. */
+const withoutStateTypes = (source: string): string =>
+  source.replace(/^import type \{[^}]*\} from '\.\.\/\.\.\/state\/state\.js';$/gm, '');
+
 test('every part of the table that exists is scanned', () => {
   const parts = new Set(sourceFiles().map(partOf));
   const unknown = [...parts].filter((part) => !(part in allowed));
