@@ -58,7 +58,7 @@ export async function startService(config: ProxyConfig, observers: readonly Obse
         await running.reload(next);
         monitor?.reloaded(next);
       } catch (error) {
-        monitor?.reloadFailed();
+        monitor?.reloadFailed(error);
         throw error;
       }
     },

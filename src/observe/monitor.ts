@@ -1,5 +1,6 @@
 /** All that is kept of a running proxy for the admin listener: put together here, by what --metrics allows. */
 import { formatAddress, type ProxyConfig } from '../config/model.js';
+import { printable } from '../printable.js';
 import type { Endpoint } from './admin-server.js';
 import { CommandStatistics } from './command-statistics.js';
 import { EventStream } from './event-stream.js';
@@ -24,9 +25,13 @@ export interface Monitor {
   readonly streams: ReadonlyMap<string, EventStream>;
   /** Another configuration is in use. */
   reloaded(config: ProxyConfig): void;
-  reloadFailed(): void;
+  /** The old configuration stays in use. */
+  reloadFailed(error: unknown): void;
   close(): void;
 }
+
+/** Of a failed reload, in characters. */
+const LONGEST_REASON = 1000;
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -34,7 +39,13 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
   if (initial.metrics === 'none') return noMonitor();
   const startedAt = Date.now();
   let config = initial;
-  let reloads: ReloadState = { succeeded: 0, failed: 0, last_success_at: startedAt };
+  let reloads: ReloadState = {
+    succeeded: 0,
+    failed: 0,
+    last_success_at: startedAt,
+    last_failure_at: null,
+    last_failure: '',
+  };
   const routeNames = config.routes.map(({ name }) => name);
   const live = new LiveConnections(routeNames);
   const servers = new Servers(serversOf(config));
@@ -102,8 +113,14 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
       metrics.setRoutes(serversOf(next));
       if (isAll) plaintext.setRoutes(next.routes);
     },
-    reloadFailed: () => {
-      reloads = { ...reloads, failed: reloads.failed + 1 };
+    reloadFailed: (error) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      reloads = {
+        ...reloads,
+        failed: reloads.failed + 1,
+        last_failure_at: Date.now(),
+        last_failure: printable(reason.replaceAll('\n', '; '), LONGEST_REASON),
+      };
     },
     close: () => history.close(),
   };

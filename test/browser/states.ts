@@ -55,7 +55,13 @@ export const emptyState: ProxyState = {
   failures: [],
   plaintext: noReport,
   plaintext_clients: 0,
-  reloads: { succeeded: 0, failed: 0, last_success_at: now - 3 * day - 4 * hour },
+  reloads: {
+    succeeded: 0,
+    failed: 0,
+    last_success_at: now - 3 * day - 4 * hour,
+    last_failure_at: null,
+    last_failure: '',
+  },
 };
 
 const gcm = 'TLS_AES_256_GCM_SHA384';
@@ -288,7 +294,13 @@ export const busyState: ProxyState = {
     ],
   },
   plaintext_clients: 3,
-  reloads: { succeeded: 2, failed: 0, last_success_at: now - 5 * hour },
+  reloads: {
+    succeeded: 2,
+    failed: 0,
+    last_success_at: now - 5 * hour,
+    last_failure_at: null,
+    last_failure: '',
+  },
 };
 
 /** The connections that `busyState` counts, the busiest first. */

@@ -134,6 +134,10 @@ export interface ReloadState {
   readonly failed: number;
   /** At the start, too, files were read. */
   readonly last_success_at: number;
+  /** Null where none failed. */
+  readonly last_failure_at: number | null;
+  /** What was wrong then, and what to change; empty where none failed. */
+  readonly last_failure: string;
 }
 
 /** Of `/plaintext`: the clients that are not on TLS 1.2 or newer, where `--report-plaintext` is on. */

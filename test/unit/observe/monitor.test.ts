@@ -78,10 +78,12 @@ describe('the monitor', () => {
 
   it('counts reloads, and uses what they bring', async (t) => {
     const monitor = monitorOf(t);
-    monitor.reloadFailed();
+    monitor.reloadFailed(new Error('server-ssl-ca: the file\ndoes not exist'));
     monitor.reloaded({ ...loadFlags({ server: 'new:3306' }).config, maxConnections: 7 });
     const { reloads, connections, servers } = await stateOf(monitor);
     assert.deepEqual([reloads.succeeded, reloads.failed], [1, 1]);
+    assert.equal(reloads.last_failure, 'server-ssl-ca: the file; does not exist');
+    assert.ok((reloads.last_failure_at ?? 0) <= reloads.last_success_at);
     assert.equal(connections.limit, 7);
     assert.deepEqual(
       servers.map(({ server }) => server),

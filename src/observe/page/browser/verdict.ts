@@ -34,6 +34,7 @@ export function findingsIn(state: ProxyState): Finding[] {
     ...serversDown(state),
     ...certificateTimes(state, 'broken'),
     ...certificateTimes(state, 'warning'),
+    ...failedReload(state),
     ...fullness(state),
     clientLeg(state),
     ...serverLeg(state),
@@ -83,6 +84,14 @@ function certificateTime(certificate: CertificateState, now: number): string {
   if (until <= now) return `${name} expired on ${calendarDay(until)}.`;
   const days = daysLeft(until, now);
   return `${name} expires in ${days === 0 ? 'less than a day' : counted(days, 'day')}.`;
+}
+
+function failedReload({ reloads, at }: ProxyState): Finding[] {
+  const { last_failure_at: failedAt, last_failure: reason, last_success_at: succeededAt } = reloads;
+  if (failedAt === null || failedAt < succeededAt) return [];
+  const text = `The reload at ${moment(failedAt, at)} failed: the old configuration and certificates stay in use.`;
+  const cure = 'Correct that and send the proxy SIGHUP again; --check-config says beforehand what is wrong.';
+  return [finding('warning', `reload ${failedAt}`, 'certificates', text, reason, cure)];
 }
 
 function fullness({ connections: { active, limit } }: ProxyState): Finding[] {

@@ -206,7 +206,7 @@ describe('reloads', () => {
       'tls_reloads_total{result="failure"} 0',
       'tls_reloads_total{result="success"} 0',
     ]);
-    metrics.reloads = { succeeded: 2, failed: 1, last_success_at: 1_800_000_000_250 };
+    metrics.reloads = { ...metrics.reloads, succeeded: 2, failed: 1, last_success_at: 1_800_000_000_250 };
     assert.deepEqual(await scrape(metrics, 'tls_reloads_total'), [
       'tls_reloads_total{result="failure"} 1',
       'tls_reloads_total{result="success"} 2',

@@ -33,7 +33,13 @@ export function metricsOf(routeNames: readonly string[], version = '1.2.3'): Met
     observer: combineObservers([live.observer, servers.observer, metrics.observer]),
     servers,
     certificates,
-    reloads: { succeeded: 0, failed: 0, last_success_at: 1_700_000_000_500 },
+    reloads: {
+      succeeded: 0,
+      failed: 0,
+      last_success_at: 1_700_000_000_500,
+      last_failure_at: null,
+      last_failure: '',
+    },
   };
   return underTest;
 }

@@ -57,6 +57,27 @@ test('plaintext toward the servers is a finding of its own', () => {
   );
 });
 
+test('a failed reload is told until one succeeds', () => {
+  const reloads = { ...emptyState.reloads, failed: 1, last_failure: 'the file does not exist' };
+  const told = (failedAt: number, succeededAt: number) =>
+    findingsOf({ reloads: { ...reloads, last_failure_at: failedAt, last_success_at: succeededAt } }).find(
+      ({ key }) => key.startsWith('reload'),
+    );
+  const finding = told(now - 1000, now - 2000);
+  assert.equal(finding?.severity, 'warning');
+  assert.match(
+    finding?.text ?? '',
+    /^The reload at .* failed: the old configuration and certificates stay in use\.$/,
+  );
+  assert.equal(finding?.cause, 'The file does not exist.');
+  assert.match(finding?.cure ?? '', /SIGHUP/);
+  assert.equal(told(now - 3000, now - 2000), undefined);
+  assert.equal(
+    findingsOf({}).some(({ key }) => key.startsWith('reload')),
+    false,
+  );
+});
+
 describe('the verdict about certificates', () => {
   const withDates = (not_before: number, not_after: number): CertificateState => ({
     route: 'default',
