@@ -80,7 +80,8 @@ function createHandler({ listen, endpoints, streams, unreadyReason }: AdminServe
   ]);
   const paths = [...all.keys(), ...streams.keys()].sort();
   return (request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://admin');
+    // Not `new URL`, which throws for some of what can be asked for.
+    const [path = '', ...query] = (request.url ?? '').split('?');
     const answer = ({ status, body, contentType = PLAIN_TEXT, headers = {} }: Reply) => {
       response.writeHead(status, {
         ...SECURITY_HEADERS,
@@ -98,16 +99,15 @@ function createHandler({ listen, endpoints, streams, unreadyReason }: AdminServe
       });
     }
     const objection = objectionToHost(listen, request.headers.host);
-    if (objection !== undefined && !healthChecks.has(pathname))
-      return answer({ status: 403, body: objection });
-    const stream = streams.get(pathname);
+    if (objection !== undefined && !healthChecks.has(path)) return answer({ status: 403, body: objection });
+    const stream = streams.get(path);
     if (stream !== undefined && request.method === 'GET') return stream.send(response, SECURITY_HEADERS);
-    const endpoint = all.get(pathname);
+    const endpoint = all.get(path);
     if (endpoint === undefined) {
       return answer({ status: 404, body: `There is nothing here. Paths: ${paths.join(' ')}\n` });
     }
     Promise.resolve()
-      .then(() => endpoint(searchParams))
+      .then(() => endpoint(new URLSearchParams(query.join('?'))))
       .then(answer, (error: unknown) =>
         answer({ status: 500, body: `${error instanceof Error ? error.message : error}\n` }),
       );

@@ -75,6 +75,27 @@ describe('the admin server', { timeout: 30_000 }, () => {
     );
   });
 
+  it('survives whatever can be asked for', async () => {
+    const { server, url } = await running();
+    const port = Number(server.address.split(':')[1]);
+    for (const target of [
+      '//',
+      '//[',
+      '*',
+      'http://[',
+      '/%',
+      '/metrics?%&=%zz&&=',
+      `/${'x'.repeat(10_000)}`,
+    ]) {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.end(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`);
+      const [answer] = await once(socket, 'data');
+      assert.match(String(answer), /^HTTP\/1\.1 (404|400|200) /, target);
+      socket.destroy();
+    }
+    assert.equal((await fetch(url('/livez'))).status, 200);
+  });
+
   it('answers HEAD without a body, and nothing but GET and HEAD', async () => {
     const { url } = await running();
     const head = await fetch(url('/metrics'), { method: 'HEAD' });
