@@ -5,6 +5,7 @@
 import { formatAddress, type RouteConfig, type ServerLegConfig } from '../config/model.js';
 import { errorTable, ProxyError } from '../errors.js';
 import { CLIENT_SSL, has } from '../wire/capabilities.js';
+import { versionForPeople } from '../wire/greeting.js';
 import { type ClientSetting, clientSettings } from './client-settings.js';
 import { examineTls, NO_TLS, type TlsExamination } from './examine-tls.js';
 import { doctorFinding, type Finding, Findings, findingFromError } from './findings.js';
@@ -81,7 +82,7 @@ export async function examine(request: ExaminationRequest): Promise<Report> {
     server: {
       kind: greeting.isMariaDb ? 'MariaDB' : 'MySQL',
       // MariaDB puts a version in front for old replicas.
-      version: greeting.isMariaDb ? greeting.serverVersion.replace(/^5\.5\.5-/, '') : greeting.serverVersion,
+      version: versionForPeople(greeting),
       plugin: greeting.authPlugin,
     },
     offersTls,

@@ -80,6 +80,7 @@ export interface ConnectionRecord {
   readonly openedAt: number;
   /** `HOST:PORT` of the server that answered; empty before that. */
   serverAddress: string;
+  /** As the server calls itself, without the `5.5.5-` in front of MariaDB's. */
   serverVersion: string;
   /** The server's thread id, the one that KILL takes; 0 before the greeting. */
   serverThreadId: number;

@@ -18,7 +18,7 @@ import {
   isCompressed,
   withoutFlags,
 } from '../wire/capabilities.js';
-import { type Greeting, withGreetingTerms } from '../wire/greeting.js';
+import { type Greeting, versionForPeople, withGreetingTerms } from '../wire/greeting.js';
 import {
   decodeClientFlags,
   decodeLogin,
@@ -65,7 +65,7 @@ export async function handshake(
   }
   const { route, record, signal } = context;
   const greeting = decodeServerGreeting(server.name, server.firstPacket);
-  record.serverVersion = greeting.serverVersion;
+  record.serverVersion = versionForPeople(greeting);
   record.serverThreadId = greeting.threadId;
   const plan = planHandshake(greeting, route, client, server);
   client.port.write(withGreetingTerms(greeting, plan.offered, plan.authPlugin));

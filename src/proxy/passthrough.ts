@@ -5,6 +5,7 @@
  */
 import { ProxyError } from '../errors.js';
 import type { ConnectionRecord } from '../observe/events.js';
+import { versionForPeople } from '../wire/greeting.js';
 import { decodeClientFlags, decodeLogin } from '../wire/login.js';
 import { isErr } from '../wire/replies.js';
 import { decodeClientPacket, decodeServerGreeting } from './decoding.js';
@@ -27,7 +28,7 @@ export async function passFirstPackets(
   client.stage = 'greeted';
   if (!isErr(server.firstPacket)) {
     const greeting = decodeServerGreeting(server.name, server.firstPacket);
-    record.serverVersion = greeting.serverVersion;
+    record.serverVersion = versionForPeople(greeting);
     record.serverThreadId = greeting.threadId;
     server.port.write(await receiveFirstPacket(client, greeting.capabilities, signal));
   }

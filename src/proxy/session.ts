@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { isServerLegExposed } from '../auth/leg-security.js';
 import { formatAddress } from '../config/model.js';
-import { ProxyError, toProxyError } from '../errors.js';
+import { ProxyError, serverRefusal, toProxyError } from '../errors.js';
 import {
   type CloseReason,
   type ConnectionRecord,
@@ -203,6 +203,8 @@ export class Session {
     }
     const before = loginOf(this.#record);
     countCommand(this.#record, observer, COM_CHANGE_USER);
+    // Nobody has said yet who wants in.
+    Object.assign(this.#record, { clientPlugin: '', serverPlugin: '' });
     const context = { route: currentRoute(), record: this.#record, signal: this.#signal };
     let decision: Decision | undefined;
     try {
@@ -234,7 +236,7 @@ export class Session {
   async #refuse(server: ServerLeg, errno: number): Promise<CloseReason> {
     this.#options.observer.refused?.(this.#record, errno);
     await Promise.all([this.#dismissClient(), leaveServer(server, this.#stopped.signal)]);
-    return 'login_refused';
+    return serverRefusal(errno) ?? 'login_refused';
   }
 
   async #fail(error: ProxyError, opening: Promise<ServerLeg> | undefined): Promise<CloseReason> {

@@ -124,3 +124,8 @@ export function withGreetingTerms(greeting: Greeting, capabilities: number, auth
   }
   return payload;
 }
+
+/** Without the `5.5.5-` that MariaDB 10 puts in front, so that replicas older than itself take it for a MySQL. */
+export function versionForPeople({ isMariaDb, serverVersion }: Greeting): string {
+  return isMariaDb ? serverVersion.replace(/^5\.5\.5-/, '') : serverVersion;
+}

@@ -234,6 +234,7 @@ for (const [what, payload] of [
     assert.deepEqual({ errno, sqlState }, { errno: 1047, sqlState: '08S01' });
     assert.deepEqual(await server.receive(), Buffer.from([1]), 'COM_QUIT');
     assert.equal(scenario.observed[0]?.error?.code, 'client_malformed_command');
+    assert.equal(scenario.observed[0]?.attempt?.clientPlugin, '', 'it did not get as far as that');
   });
 }
 

@@ -8,7 +8,7 @@ import type {
   ServerLegConfig,
 } from '../../src/config/model.js';
 import type { ProxyError } from '../../src/errors.js';
-import type { CloseReason, ConnectionRecord, Observer } from '../../src/observe/events.js';
+import type { CloseReason, ConnectionRecord, LoginAttempt, Observer } from '../../src/observe/events.js';
 import { type RunningProxy, startProxy } from '../../src/proxy/proxy.js';
 import { greeting } from '../support/packets.js';
 import { ScriptedPeer, ScriptedServer } from '../support/scripted-peer.js';
@@ -18,6 +18,8 @@ export interface Observed {
   error?: ProxyError;
   refusedWith?: number;
   established?: boolean;
+  /** The COM_CHANGE_USER that the error belongs to. */
+  attempt?: LoginAttempt;
   /** Users that the connection became, in order. */
   readonly users: string[];
   tlsFailures: { leg: string; code: string }[];
@@ -151,8 +153,8 @@ function recorder(observed: Observed[]): Observer {
       entry(connection).refusedWith = errno;
     },
     userChanged: (connection) => void entry(connection).users.push(connection.user),
-    failed: (connection, error) => {
-      entry(connection).error = error;
+    failed: (connection, error, attempt) => {
+      Object.assign(entry(connection), { error, attempt });
     },
     refused: (connection, errno) => {
       entry(connection).refusedWith = errno;

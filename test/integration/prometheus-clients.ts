@@ -9,80 +9,53 @@ import { FLAGS, sslRequest } from '../support/packets.js';
 import { isUnavailable } from '../support/programs.js';
 import { frame } from '../support/scripted-peer.js';
 import type { Account } from './accounts.js';
+import { bytesOnWire, type ClientBytes, clientBytes } from './client-bytes.js';
+import {
+  countAuth,
+  countCommands,
+  countHandshake,
+  countLogin,
+  countReached,
+  countRejected,
+  type LegTls,
+  now,
+  PASSED_THROUGH,
+  PLAIN,
+  type RouteUnderTest,
+} from './prometheus-counts.js';
 import type { Tally } from './prometheus-tally.js';
 import { openRawSession, readPacket, sendQuit } from './raw-session.js';
 
-export type LegTls = readonly [version: string, cipher: string];
-export const PLAIN: LegTls = ['none', 'none'];
-export const PASSED_THROUGH: LegTls = ['passthrough', 'passthrough'];
+/** Plugins of a client and of a server that agree. */
+export const BY_SHA2 = ['caching_sha2_password', 'caching_sha2_password'] as const;
+/** A client of an older kind, mysql2 at a COM_CHANGE_USER as well, whom MySQL 9 asks for the other plugin. */
+export const BY_SWITCH = ['mysql_native_password', 'caching_sha2_password'] as const;
+/** The server takes what the client sends at once. */
+export const BY_NATIVE = ['mysql_native_password', 'none'] as const;
 
-export interface RouteUnderTest {
-  readonly name: string;
-  readonly port: number;
-  /** `HOST:PORT`. */
-  readonly server: string;
-  readonly serverTls: LegTls;
+function countBytes(tally: Tally, { name }: RouteUnderTest, bytes: ClientBytes): void {
+  tally.add('bytes_total', [name, 'client', 'in'], bytes.in);
+  tally.add('bytes_total', [name, 'client', 'out'], bytes.out);
 }
 
-/** Counts a connection that the server greeted. */
-export function countReached(tally: Tally, route: RouteUnderTest): void {
-  countConnection(tally, route);
-  tally.add('server_connect_duration_seconds', [route.name, route.server]);
-}
-
-export function countConnection(tally: Tally, { name }: RouteUnderTest): void {
-  tally.add('connections_total', [name]);
-  tally.add('connection_duration_seconds', [name]);
-}
-
-export function countRejected(tally: Tally, { name }: RouteUnderTest, reason: string): void {
-  tally.add('connections_rejected_total', [name, reason]);
-}
-
-/** Counts the TLS handshake of a leg, unless it is in plaintext or not seen. */
-export function countHandshake(
-  tally: Tally,
-  { name }: RouteUnderTest,
-  leg: 'client' | 'server',
-  tls: LegTls,
-  resumed = false,
-): void {
-  if (tls === PLAIN || tls === PASSED_THROUGH) return;
-  tally.add('tls_handshakes_total', [name, leg, ...tls, String(resumed)]);
-  tally.add('tls_handshake_duration_seconds', [name, leg]);
-}
-
-/** Counts a login that was accepted, over these kinds of TLS, and the handshake of the server leg. */
-export function countLogin(tally: Tally, route: RouteUnderTest, clientTls: LegTls): void {
-  countHandshake(tally, route, 'server', route.serverTls);
-  tally.add('tls_sessions_total', [route.name, 'client', ...clientTls]);
-  tally.add('tls_sessions_total', [route.name, 'server', ...route.serverTls]);
-}
-
-const unanswered = ['COM_QUIT', 'COM_STMT_CLOSE'];
-
-export function countCommands(
-  tally: Tally,
-  { name }: RouteUnderTest,
-  commands: Readonly<Record<string, number>>,
-): void {
-  for (const [command, count] of Object.entries(commands)) {
-    tally.add('commands_total', [name, command], count);
-    if (!unanswered.includes(command)) tally.add('command_duration_seconds', [name, command], count);
-  }
-}
-
-/** Counts what went over the socket of a plaintext client, once it is closed. */
-async function countBytes(tally: Tally, { name }: RouteUnderTest, socket: Socket): Promise<void> {
+/** Counts the bytes of a client once its socket is closed. */
+async function countBytesOf(tally: Tally, route: RouteUnderTest, socket: Socket): Promise<void> {
   if (!socket.closed) await once(socket, 'close');
-  tally.add('bytes_total', [name, 'client', 'in'], socket.bytesWritten);
-  tally.add('bytes_total', [name, 'client', 'out'], socket.bytesRead);
+  const isSeen = route.serverTls !== PASSED_THROUGH;
+  countBytes(tally, route, isSeen ? clientBytes(socket) : bytesOnWire(socket));
 }
 
-export interface Mysql2Client {
-  readonly connection: Connection;
+/** A client that is logged in. */
+export interface LoggedInClient {
+  readonly socket: Socket;
+  /** Unix times in seconds, between which it connected. */
+  readonly opened: { readonly after: number; readonly before: number };
   /** Closes the connection as a client should, and resolves when it is closed. */
   end(): Promise<void>;
+}
+
+export interface Mysql2Client extends LoggedInClient {
+  readonly connection: Connection;
 }
 
 /** mysql2, logged in. With `ssl` its leg is TLS. */
@@ -92,17 +65,20 @@ export async function mysql2Client(
   account: Account,
   { ssl, clientTls }: { ssl?: ConnectionOptions['ssl']; clientTls: LegTls },
 ): Promise<Mysql2Client> {
+  const after = now();
   const socket = connect(route.port, '127.0.0.1');
   countReached(tally, route);
   countHandshake(tally, route, 'client', clientTls);
   countLogin(tally, route, clientTls);
   const connection = await createConnection({ stream: socket, ...account, ...(ssl && { ssl }) });
   return {
+    socket,
+    opened: { after, before: now() },
     connection,
     end: async () => {
       await connection.end();
       if (clientTls !== PASSED_THROUGH) countCommands(tally, route, { COM_QUIT: 1 });
-      if (clientTls === PLAIN) await countBytes(tally, route, socket);
+      await countBytesOf(tally, route, socket);
     },
   };
 }
@@ -118,7 +94,23 @@ export async function refusedMysql2Client(
   await assert.rejects(createConnection({ stream: socket, ...account, ...(ssl && { ssl }) }), { errno });
   // mysql2 leaves a connection open whose login failed.
   socket.destroy();
-  if (ssl === undefined) await countBytes(tally, route, socket);
+  await countBytesOf(tally, route, socket);
+}
+
+/** mysql2 with TLS, which gets in, and then names another user with a wrong password: MySQL ends the session. */
+export async function refusedChangeOfUser(
+  tally: Tally,
+  route: RouteUnderTest,
+  { account, wrong }: { account: Account; wrong: Account },
+  tls: { ssl: ConnectionOptions['ssl']; clientTls: LegTls },
+): Promise<void> {
+  const { connection, socket } = await mysql2Client(tally, route, account, tls);
+  countAuth(tally, route, BY_SHA2, 'relayed', 'accepted');
+  connection.on('error', () => {});
+  await assert.rejects(connection.changeUser(wrong), { errno: 1045 });
+  countAuth(tally, route, BY_SWITCH, 'relayed', 'refused');
+  tally.add('commands_total', [route.name, 'COM_CHANGE_USER']);
+  await countBytesOf(tally, route, socket);
 }
 
 /** Every kind of command that mysql2 has. */
@@ -156,21 +148,24 @@ export async function rawSession(
   tally: Tally,
   route: RouteUnderTest,
   account: Account,
-): Promise<{ end(): Promise<void> }> {
+): Promise<LoggedInClient> {
+  const after = now();
   countReached(tally, route);
   countLogin(tally, route, PLAIN);
   const socket = await openRawSession({ host: '127.0.0.1', port: route.port }, account);
+  const before = now();
   for (const [name, payload] of rawCommands) {
     socket.write(frame(0, payload));
     await readPacket(socket);
     countCommands(tally, route, { [name]: 1 });
   }
   return {
+    socket,
+    opened: { after, before },
     end: async () => {
       sendQuit(socket);
       countCommands(tally, route, { COM_QUIT: 1 });
-      socket.resume();
-      await countBytes(tally, route, socket);
+      await countBytesOf(tally, route, socket.resume());
     },
   };
 }
@@ -197,15 +192,16 @@ export async function resumingSessions(
     const target = { host: '127.0.0.1', port: route.port };
     const socket = (await openRawSession(target, account, options)) as TLSSocket;
     assert.equal(socket.isSessionReused(), resumed);
+    countAuth(tally, route, BY_NATIVE, 'relayed', 'accepted');
     session ??= socket.getSession();
     sendQuit(socket);
     countCommands(tally, route, { COM_QUIT: 1 });
-    await once(socket.resume(), 'close');
+    await countBytesOf(tally, route, socket.resume());
   }
 }
 
-/** Offers TLS 1.1 at most. */
-export async function tooOldClient(tally: Tally, route: RouteUnderTest): Promise<void> {
+/** Offers TLS 1.1 at most. Resolves with its bytes: those of a greeting and of the wish for TLS. */
+export async function tooOldClient(tally: Tally, route: RouteUnderTest): Promise<ClientBytes> {
   countReached(tally, route);
   countRejected(tally, route, 'client_tls_version_mismatch');
   tally.add('tls_handshake_failures_total', [route.name, 'client', 'client_tls_version_mismatch']);
@@ -214,18 +210,24 @@ export async function tooOldClient(tally: Tally, route: RouteUnderTest): Promise
   socket.write(frame(1, sslRequest(FLAGS.mysql | FLAGS.protocol41 | FLAGS.ssl)));
   const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
   await assert.rejects(once(connectTls({ socket, ...old }), 'secureConnect'), /protocol version/);
+  await countBytesOf(tally, route, socket);
+  return clientBytes(socket);
 }
 
-/** The mysql program of MySQL 9, with another CA than that of the proxy. */
+/**
+ * The mysql program of MySQL 9, with another CA than that of the proxy. It gets as far as a client that is too old, with
+ * as many bytes.
+ */
 export async function distrustfulCli(
   tally: Tally,
   route: RouteUnderTest,
   account: Account,
-  ca: string,
+  { ca, bytes }: { ca: string; bytes: ClientBytes },
 ): Promise<void> {
   countReached(tally, route);
   countRejected(tally, route, 'client_refused_certificate');
   tally.add('tls_handshake_failures_total', [route.name, 'client', 'client_refused_certificate']);
+  countBytes(tally, route, bytes);
   const result = await mysqlCli({ host: '127.0.0.1', port: route.port, ...account, tls: { ca } }, 'SELECT 1');
   if (isUnavailable(result)) throw new Error(result.unavailable);
   assert.match(result.stderr, /certificate verify failed/);
@@ -238,5 +240,5 @@ export async function portProbe(tally: Tally, route: RouteUnderTest): Promise<vo
   const socket = connect(route.port, '127.0.0.1');
   await readPacket(socket);
   socket.end();
-  await countBytes(tally, route, socket.resume());
+  await countBytesOf(tally, route, socket.resume());
 }

@@ -53,8 +53,7 @@ export function valuesOf(snapshot: Snapshot, metric: string): Counts {
   const names = definitions[metric]?.labels.map(labelName) ?? [];
   const values = new Map<string, number>();
   for (const { labels, value } of snapshot.get(metric) ?? []) {
-    const { job: _job, instance: _instance, ...own } = labels;
-    // Prometheus takes a label that is empty for one that is not there.
+    const own = withoutTarget(labels);
     const unknown = Object.keys(own).filter((name) => !names.includes(name));
     if (unknown.length > 0) throw new Error(`${metric} has a label ${unknown.join(', ')}`);
     values.set(names.map((name) => own[name] ?? '').join(' '), value);
@@ -62,11 +61,45 @@ export function valuesOf(snapshot: Snapshot, metric: string): Counts {
   return sorted(values);
 }
 
-/** Those of them that are not 0. */
+/** Labels of each time series. Prometheus takes a label that is empty for one that is not there. */
+export function labelsOf(snapshot: Snapshot, metric: string): readonly Sample['labels'][] {
+  return (snapshot.get(metric) ?? []).map(({ labels }) => withoutTarget(labels));
+}
+
+function withoutTarget({ job: _job, instance: _instance, ...own }: Sample['labels']): Sample['labels'] {
+  return own;
+}
+
+/** As `valuesOf`, without those that are 0. */
 export function countsOf(snapshot: Snapshot, metric: string): Counts {
   return Object.fromEntries(Object.entries(valuesOf(snapshot, metric)).filter(([, value]) => value !== 0));
 }
 
 function sorted(counts: ReadonlyMap<string, number>): Counts {
   return Object.fromEntries([...counts].sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+export function withoutLastLabel(counts: Counts): Counts {
+  const merged: Record<string, number> = {};
+  for (const [labels, count] of Object.entries(counts)) {
+    const rest = labels.slice(0, labels.lastIndexOf(' '));
+    merged[rest] = (merged[rest] ?? 0) + count;
+  }
+  return merged;
+}
+
+export function onlyLeg(counts: Counts, leg: string): Counts {
+  return Object.fromEntries(Object.entries(counts).filter(([labels]) => labels.split(' ')[1] === leg));
+}
+
+export function withRoute(counts: Counts, route: string): Counts {
+  return Object.fromEntries(Object.entries(counts).map(([labels, count]) => [`${route} ${labels}`, count]));
+}
+
+export function onlyRoute(counts: Counts, route: string): Counts {
+  return Object.fromEntries(Object.entries(counts).filter(([labels]) => labels.startsWith(`${route} `)));
+}
+
+export function withoutRoute(counts: Counts, route: string): Counts {
+  return Object.fromEntries(Object.entries(counts).filter(([labels]) => !labels.startsWith(`${route} `)));
 }

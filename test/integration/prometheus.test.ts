@@ -5,18 +5,22 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { promtool } from '../support/prometheus.js';
+import type { HeldConnection } from './prometheus-held.js';
+import { playScene, type Scene, type Theatre } from './prometheus-scene.js';
+import { AT_MYSQL, certificates, limits, otherCa, TLS10, TLS13 } from './prometheus-stage.js';
 import {
-  AT_MYSQL,
-  certificates,
-  limits,
-  otherCa,
-  playScene,
-  type Scene,
-  type Theatre,
-  TLS10,
-  TLS13,
-} from './prometheus-scene.js';
-import { type Counts, countsOf, definitions, type Snapshot, valuesOf } from './prometheus-tally.js';
+  type Counts,
+  countsOf,
+  definitions,
+  labelsOf,
+  onlyLeg,
+  onlyRoute,
+  type Snapshot,
+  valuesOf,
+  withoutLastLabel,
+  withoutRoute,
+  withRoute,
+} from './prometheus-tally.js';
 import { orSkip } from './real-server.js';
 
 /** Metrics that a test has looked at. */
@@ -30,6 +34,26 @@ function counts(snapshot: Snapshot, metric: string): Counts {
 function values(snapshot: Snapshot, metric: string): Counts {
   examined.add(metric);
   return valuesOf(snapshot, metric);
+}
+
+function labels(snapshot: Snapshot, metric: string): readonly Readonly<Record<string, string>>[] {
+  examined.add(metric);
+  return labelsOf(snapshot, metric);
+}
+
+/** Values of a connection metric, with the names of the connections in place of their numbers. */
+function ofHeld(snapshot: Snapshot, metric: string): Counts {
+  const names = new Map(labels(snapshot, 'connection_info').map((found) => [found['id'], nameOf(found)]));
+  return Object.fromEntries(
+    Object.entries(values(snapshot, metric)).map(([key, value]) => {
+      const [id, _route, ...others] = key.split(' ');
+      return [[names.get(id), ...others].join(' '), value];
+    }),
+  );
+}
+
+function nameOf({ route, user }: Readonly<Record<string, string>>): HeldConnection['name'] {
+  return `${route} ${user}`;
 }
 
 describe('what Prometheus has of the proxy', () => {
@@ -74,10 +98,22 @@ describe('what Prometheus has of the proxy', () => {
     assert.deepEqual(counts(snapshots.end, 'connections_active'), {});
   });
 
+  check(
+    'connections_closed_total: who was rejected, and all others by themselves',
+    ({ tally, snapshots }) => {
+      const closed = counts(snapshots.end, 'connections_closed_total');
+      const isByItself = (labels: string) => /(client|server)_closed$/.test(labels);
+      const rejected = Object.entries(closed).filter(([labels]) => !isByItself(labels));
+      assert.deepEqual(Object.fromEntries(rejected), tally.of('connections_rejected_total'));
+      const sum = (found: Counts) => Object.values(found).reduce((total, value) => total + value, 0);
+      assert.equal(sum(closed), sum(tally.of('connections_total')));
+    },
+  );
+
   check('connections_limit: as the latest reload left it', ({ snapshots }) => {
-    assert.deepEqual(values(snapshots.idle, 'connections_limit'), { '': limits.usual });
-    assert.deepEqual(values(snapshots.full, 'connections_limit'), { '': limits.low });
-    assert.deepEqual(values(snapshots.end, 'connections_limit'), { '': limits.usual });
+    assert.deepEqual(values(snapshots.idle, 'connections_limit'), { '': limits.usual.clients });
+    assert.deepEqual(values(snapshots.full, 'connections_limit'), { '': limits.low.clients });
+    assert.deepEqual(values(snapshots.end, 'connections_limit'), { '': limits.usual.clients });
   });
 
   check('tls_sessions_active: those that are logged in, by leg, and none afterwards', ({ snapshots }) => {
@@ -95,17 +131,22 @@ describe('what Prometheus has of the proxy', () => {
     assert.deepEqual(counts(snapshots.end, 'tls_sessions_active'), {});
   });
 
+  check('tls_handshakes_total: by version and cipher', ({ tally, snapshots }) => {
+    const found = counts(snapshots.end, 'tls_handshakes_total');
+    const expected = tally.of('tls_handshakes_total');
+    assert.deepEqual(onlyLeg(found, 'client'), onlyLeg(expected, 'client'));
+    // Whether a ticket came in time for the next connection nobody can tell beforehand.
+    assert.deepEqual(
+      withoutLastLabel(onlyLeg(found, 'server')),
+      withoutLastLabel(onlyLeg(expected, 'server')),
+    );
+  });
+
   check(
-    'tls_handshakes_total: by version and cipher; resumed as MySQL says',
-    ({ tally, snapshots, seenByMysql }) => {
-      const found = counts(snapshots.end, 'tls_handshakes_total');
-      const expected = tally.of('tls_handshakes_total');
-      const onLeg = (all: Counts, leg: string) =>
-        Object.fromEntries(Object.entries(all).filter(([labels]) => labels.split(' ')[1] === leg));
-      assert.deepEqual(onLeg(found, 'client'), onLeg(expected, 'client'));
-      // Whether a ticket came in time for the next connection nobody can tell beforehand.
-      assert.deepEqual(withoutLastLabel(onLeg(found, 'server')), withoutLastLabel(onLeg(expected, 'server')));
-      const resumed = Object.entries(onLeg(found, 'server')).filter(([labels]) => labels.endsWith(' true'));
+    'tls_handshakes_total: resumed on the server leg as often as MySQL says',
+    ({ snapshots, seenByMysql }) => {
+      const handshakes = Object.entries(onlyLeg(counts(snapshots.end, 'tls_handshakes_total'), 'server'));
+      const resumed = handshakes.filter(([labels]) => labels.endsWith(' true'));
       assert.equal(
         resumed.reduce((sum, [, count]) => sum + count, 0),
         seenByMysql.resumed,
@@ -130,18 +171,17 @@ describe('what Prometheus has of the proxy', () => {
       'tickets client own CN=Test server': notAfter(server),
     };
     const metric = 'certificate_not_after_timestamp_seconds';
+    const shown = {
+      'plain server peer CN=Test server': notAfter(server),
+      'old server peer CN=Test server': notAfter(server),
+      'modern server peer CN=Test server': notAfter(server),
+      'filed server peer CN=Test server': notAfter(server),
+      'untrusted server peer CN=Test server': notAfter(server),
+    };
     assert.deepEqual({ ...values(snapshots.idle, metric) }, files);
-    assert.deepEqual(
-      { ...values(snapshots.open, metric) },
-      {
-        ...files,
-        'plain server peer CN=Test server': notAfter(server),
-        'old server peer CN=Test server': notAfter(server),
-        'modern server peer CN=Test server': notAfter(server),
-        'filed server peer CN=Test server': notAfter(server),
-        'untrusted server peer CN=Test server': notAfter(server),
-      },
-    );
+    assert.deepEqual({ ...values(snapshots.open, metric) }, { ...files, ...shown });
+    // No server has shown one since the latest reload.
+    assert.deepEqual({ ...values(snapshots.end, metric) }, { ...files, ...shown });
   });
 
   check('tls_last_reload_success: the start, then the latest that succeeded', ({ snapshots, lastReload }) => {
@@ -153,34 +193,35 @@ describe('what Prometheus has of the proxy', () => {
     assert.ok(atEnd >= earliest && atEnd <= latest, `${atEnd} is not between ${earliest} and ${latest}`);
   });
 
+  check('bytes_total: of the client leg what each client counted', ({ tally, snapshots }) => {
+    const found = onlyLeg(counts(snapshots.end, 'bytes_total'), 'client');
+    assert.deepEqual(withoutRoute(found, 'old'), tally.of('bytes_total'));
+    // The replica does not count.
+    for (const direction of ['in', 'out']) assert.ok((found[`old client ${direction}`] ?? 0) > 0, direction);
+  });
+
   check(
-    'bytes_total: what the sockets of plaintext clients counted, on both legs',
-    ({ tally, snapshots }) => {
-      const found = counts(snapshots.end, 'bytes_total');
-      const expected = tally.of('bytes_total');
-      for (const [labels, bytes] of Object.entries(expected)) {
-        assert.equal(found[labels], bytes, labels);
+    'bytes_total: of the server leg those of the client where neither leg changes them',
+    ({ snapshots }) => {
+      const found = counts(snapshots.full, 'bytes_total');
+      for (const route of ['counted', 'through']) {
+        assert.ok((found[`${route} server in`] ?? 0) > 0);
+        assert.equal(found[`${route} server in`], found[`${route} client out`]);
+        assert.equal(found[`${route} server out`], found[`${route} client in`]);
       }
-      // Two plaintext legs carry the same, until the proxy itself has something to say.
-      const relayed = counts(snapshots.full, 'bytes_total');
-      assert.equal(relayed['counted server out'], relayed['counted client in']);
-      assert.equal(relayed['counted server in'], relayed['counted client out']);
-      for (const route of ['plain', 'old', 'modern', 'filed', 'through', 'tickets', 'untrusted'])
-        for (const side of ['client in', 'client out', 'server in', 'server out'])
-          assert.ok((found[`${route} ${side}`] ?? 0) > 0, `${route} ${side}`);
     },
   );
 
   check('commands_total: each command that was sent', ({ tally, snapshots, seenByMysql }) => {
     const found = counts(snapshots.end, 'commands_total');
     assert.deepEqual(withoutRoute(found, 'old'), tally.of('commands_total'));
-    console.log(seenByMysql.replicaCommands, onlyRoute(found, 'old'));
+    assert.deepEqual(onlyRoute(found, 'old'), withRoute(seenByMysql.replicaCommands, 'old'));
   });
 
-  check('command_duration_seconds: each command that was answered', ({ tally, snapshots }) => {
+  check('command_duration_seconds: each command that was answered', ({ tally, snapshots, seenByMysql }) => {
     const found = counts(snapshots.end, 'command_duration_seconds');
     assert.deepEqual(withoutRoute(found, 'old'), tally.of('command_duration_seconds'));
-    console.log(onlyRoute(found, 'old'));
+    assert.deepEqual(onlyRoute(found, 'old'), withRoute(seenByMysql.replicaCommands, 'old'));
   });
 
   check('server_up: NaN, 1, 0 while the server is stopped, and 1 again', ({ snapshots, addresses }) => {
@@ -210,15 +251,56 @@ describe('what Prometheus has of the proxy', () => {
     assert.deepEqual(values(snapshots.end, 'build_info'), { [`${version} ${node} ${openssl}`]: 1 });
   });
 
-  check('connection metrics', ({ snapshots }) => {
-    for (const m of [
-      'connection_info',
-      'connection_bytes_total',
-      'connection_commands_total',
-      'connection_opened_timestamp_seconds',
-      'connections_omitted',
-    ])
-      console.log(m, values(snapshots.open, m), values(snapshots.end, m));
+  check('connection_info: what client and server know of each open connection', ({ snapshots, held }) => {
+    const byName = new Map(labels(snapshots.open, 'connection_info').map((found) => [nameOf(found), found]));
+    assert.deepEqual([...byName.keys()].sort(), held.map(({ name }) => name).sort());
+    for (const { name, labels: expected } of held) {
+      const { id, client, server_tls_resumed, ...found } = byName.get(name) ?? {};
+      const { client: itsAddress, ...others } = expected;
+      assert.match(id ?? '', /^\d+$/);
+      if (itsAddress === undefined) assert.match(client ?? '', /^127\.0\.0\.1:\d+$/);
+      else assert.equal(client, itsAddress);
+      assert.match(
+        server_tls_resumed ?? '',
+        found['server_tls_version'] === 'none' ? /^false$/ : /^(true|false)$/,
+      );
+      assert.deepEqual(found, others);
+    }
+    assert.deepEqual(counts(snapshots.end, 'connection_info'), {});
+  });
+
+  check('connection_bytes_total: what client and server have counted', ({ snapshots, held }) => {
+    const found = ofHeld(snapshots.open, 'connection_bytes_total');
+    for (const { name, bytes } of held)
+      for (const [direction, counted] of Object.entries(bytes))
+        assert.equal(found[`${name} ${direction}`], counted, `${name} ${direction}`);
+    assert.equal(Object.keys(found).length, 4 * held.length);
+    assert.ok(Object.values(found).every((bytes) => bytes > 0));
+    assert.deepEqual(counts(snapshots.end, 'connection_bytes_total'), {});
+  });
+
+  check('connection_commands_total: those that each has sent', ({ snapshots, held }) => {
+    const commands = held.map(({ name, commands }) => [name, commands]);
+    assert.deepEqual(ofHeld(snapshots.open, 'connection_commands_total'), Object.fromEntries(commands));
+    assert.deepEqual(values(snapshots.end, 'connection_commands_total'), {});
+  });
+
+  check('connection_opened_timestamp_seconds: while its client connected', ({ snapshots, held }) => {
+    const found = ofHeld(snapshots.open, 'connection_opened_timestamp_seconds');
+    assert.equal(Object.keys(found).length, held.length);
+    for (const { name, opened } of held) {
+      const at = found[name] ?? 0;
+      assert.ok(at >= opened.after && at <= opened.before, `${name}: ${opened.after} ${at} ${opened.before}`);
+    }
+    assert.deepEqual(counts(snapshots.end, 'connection_opened_timestamp_seconds'), {});
+  });
+
+  check('connections_omitted: those over --connection-metrics-limit', ({ snapshots, held }) => {
+    const { shown } = limits.low;
+    assert.deepEqual(values(snapshots.open, 'connections_omitted'), { '': 0 });
+    assert.deepEqual(values(snapshots.full, 'connections_omitted'), { '': held.length - shown });
+    assert.equal(labels(snapshots.full, 'connection_info').length, shown);
+    assert.deepEqual(values(snapshots.end, 'connections_omitted'), { '': 0 });
   });
 
   for (const path of ['aggregates', 'connections'] as const) {
@@ -234,20 +316,3 @@ describe('what Prometheus has of the proxy', () => {
     assert.deepEqual(Object.keys(definitions).sort(), [...examined].sort()),
   );
 });
-
-function withoutLastLabel(counts: Counts): Counts {
-  const merged: Record<string, number> = {};
-  for (const [labels, count] of Object.entries(counts)) {
-    const rest = labels.slice(0, labels.lastIndexOf(' '));
-    merged[rest] = (merged[rest] ?? 0) + count;
-  }
-  return merged;
-}
-
-function onlyRoute(counts: Counts, route: string): Counts {
-  return Object.fromEntries(Object.entries(counts).filter(([labels]) => labels.startsWith(`${route} `)));
-}
-
-function withoutRoute(counts: Counts, route: string): Counts {
-  return Object.fromEntries(Object.entries(counts).filter(([labels]) => !labels.startsWith(`${route} `)));
-}

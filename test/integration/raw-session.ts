@@ -19,11 +19,12 @@ export interface RawSessionOptions
  * of `tls.connect` say. Nothing is read unless someone asks for it.
  */
 export async function openRawSession(
-  target: { host: string; port: number },
+  target: { host: string; port: number; localAddress?: string },
   { user, password }: Account,
   { attributes, characterSet, ...tls }: RawSessionOptions = {},
 ): Promise<Socket> {
-  let socket = connect({ host: target.host, port: target.port, noDelay: true });
+  const { host, port, localAddress } = target;
+  let socket = connect({ host, port, noDelay: true, ...(localAddress && { localAddress }) });
   socket.on('error', () => {});
   const greeting = await readPacket(socket);
   const flags =

@@ -77,7 +77,7 @@ curl http://127.0.0.1:9307/metrics
 Counters begin with 0 when the proxy starts, for every value of a label that is known by then, so that \`rate\` and \`increase\` count the first
 event, too. Names and labels below stay as they are; new ones may come. \`/metrics\` also has what prom-client tells of every Node.js process:
 \`process_cpu_seconds_total\`, \`process_resident_memory_bytes\`, \`process_open_fds\`, \`nodejs_eventloop_lag_p99_seconds\`,
-\`nodejs_gc_duration_seconds\` and others with these prefixes.`;
+\`nodejs_heap_size_used_bytes\` and others with these prefixes.`;
 
 const connectionsIntroduction = `## /metrics/connections
 

@@ -14,7 +14,8 @@ const HANDSHAKE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 export const labelMeanings = {
   route: 'name of the route; `default` where none is named',
   leg: '`client` (application to proxy) or `server` (proxy to MySQL)',
-  reason: 'code of an error in [errors.md](errors.md), or the kind of weakness',
+  reason:
+    'code of an error in [errors.md](errors.md), the kind of weakness, or `client_closed`, `server_closed`, `login_refused` where a connection ended by itself',
   version:
     'TLS version as OpenSSL names it: `TLSv1`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`; `none` in plaintext, `passthrough` where client and server negotiate unseen, else `other`',
   cipher: 'cipher as OpenSSL names it; `none`, `passthrough` and `other` as for the version',
@@ -99,6 +100,11 @@ export const aggregateMetrics = {
     help: 'Connections that ended before their login was accepted, by reason; login_refused is a no of the server.',
     labels: ['route', 'reason'],
   },
+  connections_closed_total: {
+    type: 'counter',
+    help: 'Connections that ended, by reason: client_closed, server_closed, login_refused, or the code of an error.',
+    labels: ['route', 'reason'],
+  },
   connection_duration_seconds: {
     type: 'histogram',
     help: 'From accepting a connection to its end.',
@@ -158,7 +164,7 @@ export const aggregateMetrics = {
   },
   bytes_total: {
     type: 'counter',
-    help: 'MySQL protocol bytes (inside TLS, without the records around it), live connections included. What client and server encrypt between themselves is counted as it passes.',
+    help: 'MySQL protocol bytes (inside TLS, without the records around it), live connections included; until the login is over, of packets that came whole. What client and server encrypt between themselves is counted as it passes.',
     labels: ['route', 'leg', 'direction'],
   },
   commands_total: {
@@ -174,12 +180,12 @@ export const aggregateMetrics = {
   },
   server_up: {
     type: 'gauge',
-    help: 'Whether the server greeted at the latest attempt to connect: 1 or 0; NaN before the first attempt.',
+    help: 'Whether the server answered at the latest attempt to connect, with a greeting or with an error in its place (such as 1040): 1 or 0; NaN before the first attempt.',
     labels: ['route', 'server'],
   },
   server_connect_duration_seconds: {
     type: 'histogram',
-    help: "From the beginning of an attempt to connect, name lookup included, to the server's greeting.",
+    help: "From the beginning of an attempt to connect, name lookup included, to the server's greeting or the error in its place.",
     labels: ['route', 'server'],
     buckets: HANDSHAKE_SECONDS,
   },

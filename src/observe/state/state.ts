@@ -82,7 +82,7 @@ export interface HistoryPoint {
 export interface ServerState {
   readonly route: string;
   readonly server: string;
-  /** By the latest attempt to connect; null before the first. */
+  /** Whether it answered at the latest attempt to connect, be it with an error; null before the first. */
   readonly up: boolean | null;
   /** When it was first seen to be up, or down, after it was not; null before the first attempt. */
   readonly since: number | null;

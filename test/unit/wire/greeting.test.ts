@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MalformedPacketError } from '../../../src/wire/bytes.js';
 import { CLIENT_PLUGIN_AUTH, CLIENT_SECURE_CONNECTION, CLIENT_SSL } from '../../../src/wire/capabilities.js';
-import { decodeGreeting, type Greeting, withGreetingTerms } from '../../../src/wire/greeting.js';
+import {
+  decodeGreeting,
+  type Greeting,
+  versionForPeople,
+  withGreetingTerms,
+} from '../../../src/wire/greeting.js';
 import { greetingOf, loadLogins, loadRecording } from '../../fixtures/recordings.js';
 import { truncations } from '../../support/chunked.js';
 
@@ -239,4 +244,16 @@ test('where a server names no plugin, its place is the end', () => {
   const cut = unnamed.subarray(0, greeting.authPluginOffset);
   assert.equal(decodeGreeting(cut).authPluginOffset, cut.length);
   assert.deepEqual(withCapabilities(decodeGreeting(cut), decodeGreeting(cut).capabilities), cut);
+});
+
+test('the version for people is what a server calls itself, without what MariaDB 10 puts in front', () => {
+  const of = (serverVersion: string, isMariaDb: boolean) =>
+    versionForPeople({
+      ...decodeGreeting(greetingOf(loadRecording('mariadb-cli-to-mariadb'))),
+      serverVersion,
+      isMariaDb,
+    });
+  assert.equal(of('5.5.5-10.11.18-MariaDB', true), '10.11.18-MariaDB');
+  assert.equal(of('11.8.9-MariaDB', true), '11.8.9-MariaDB');
+  assert.equal(of('5.5.5-m3', false), '5.5.5-m3');
 });

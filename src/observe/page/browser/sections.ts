@@ -62,12 +62,9 @@ function serverItem(server: ServerState, now: number): HTMLElement {
     );
   }
   const greeting = seconds === null ? '' : `greeted in ${latency(seconds)} at ${tried}`;
-  const facts = [ownVersion(version), greeting].filter((text) => text !== '').join(', ');
+  const facts = [version, greeting].filter((text) => text !== '').join(', ');
   return item('server', mark('fine', '✓'), ' answers', element('p', { class: 'muted', dir: 'auto' }, facts));
 }
-
-/** MariaDB puts an old MySQL version in front, for replicas that look no further. */
-const ownVersion = (version: string): string => version.replace(/^5\.5\.5-(?=\d+\.\d+\.\d+-MariaDB)/, '');
 
 const mark = (kind: string, sign: string): HTMLElement =>
   element('span', { class: `mark ${kind}`, 'aria-hidden': 'true' }, sign);

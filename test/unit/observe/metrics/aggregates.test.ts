@@ -55,6 +55,11 @@ describe('metrics before the first connection', () => {
     );
   });
 
+  it('leave out those of prom-client that mislead', async () => {
+    const text = await metrics.registry.metrics();
+    assert.doesNotMatch(text, /nodejs_gc|nodejs_active_\w+_total/);
+  });
+
   it('are 0 for each weakness that the leg can have', async () => {
     const weak = await scrape(metrics, 'weak_tls_connections_total');
     assert.equal(weak.length, 2 * (7 + 8));
