@@ -37,7 +37,7 @@ export async function startService(config: ProxyConfig, observers: readonly Obse
         });
   let admin: AdminServer | undefined;
   try {
-    proxy = await startProxy(config, [...(monitor === undefined ? [] : [monitor.observer]), ...observers]);
+    proxy = await startProxy(config, [...(monitor?.observers ?? []), ...observers]);
     if (listen !== undefined && monitor !== undefined) {
       const { endpoints, streams } = monitor;
       admin = await startAdminServer({ listen, endpoints, streams, unreadyReason }).catch(adminFailure);

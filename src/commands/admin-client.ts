@@ -7,6 +7,8 @@ export interface AdminReply {
   readonly body: string;
 }
 
+type TcpAddress = Extract<Address, { kind: 'tcp' }>;
+
 /** Why there is no reply that can be used; the message says what to do. */
 export class AdminError extends Error {}
 
@@ -16,15 +18,12 @@ const PATIENCE_MS = 10_000;
 const LONGEST_BODY = 64 * 1024 * 1024;
 
 /** Rejects with AdminError. */
-export function askAdmin(admin: Address, path: string, patienceMs = PATIENCE_MS): Promise<AdminReply> {
+export function askAdmin(admin: TcpAddress, path: string, patienceMs = PATIENCE_MS): Promise<AdminReply> {
   const where = formatAddress(admin);
-  const target =
-    admin.kind === 'unix'
-      ? { socketPath: admin.path, host: 'localhost' }
-      : { host: admin.host, port: admin.port };
+  const { host, port } = admin;
   return new Promise((resolve, reject) => {
     const asking = request(
-      { ...target, path, agent: false, signal: AbortSignal.timeout(patienceMs) },
+      { host, port, path, agent: false, signal: AbortSignal.timeout(patienceMs) },
       (response) => {
         const chunks: Buffer[] = [];
         let length = 0;
@@ -50,9 +49,8 @@ function explained(error: NodeJS.ErrnoException, where: string, patienceMs: numb
   if (error.name === 'AbortError') {
     return new AdminError(`${where} did not answer within ${patienceMs / 1000} s`);
   }
-  const isAbsent = error.code === 'ECONNREFUSED' || error.code === 'ENOENT';
   return new AdminError(
-    isAbsent
+    error.code === 'ECONNREFUSED'
       ? `nothing listens on ${where} (${error.code}): start the proxy, or give its --admin-listen address with --admin`
       : `${where} can not be asked: ${error.message}`,
   );

@@ -21,7 +21,7 @@ export const reportCommand: Command = {
   summary: 'List the clients of a running proxy that are not on TLS 1.2 or newer',
   flags: {
     admin: {
-      ...flag('HOST:PORT|unix:PATH', 'The address in --admin-listen of the proxy', 'Report'),
+      ...flag('HOST:PORT', 'The address in --admin-listen of the proxy', 'Report'),
       defaultDescription: DEFAULT_ADMIN,
     },
     json: flag('', 'Print one JSON object instead of text', 'Report'),
@@ -52,9 +52,11 @@ async function report(values: CommandValues): Promise<Outcome> {
   return { exitCode: isHarmless(found) ? 0 : 1 };
 }
 
-function adminAddress(values: CommandValues): Address {
+function adminAddress(values: CommandValues): Extract<Address, { kind: 'tcp' }> {
   try {
-    return parseAddress(oneText(values, 'admin') ?? DEFAULT_ADMIN, 'connect', ADMIN_PORT);
+    const address = parseAddress(oneText(values, 'admin') ?? DEFAULT_ADMIN, 'connect', ADMIN_PORT);
+    if (address.kind === 'tcp') return address;
+    throw new UnusableValue('must be HOST:PORT: the admin listener is on no socket file');
   } catch (error) {
     if (!(error instanceof UnusableValue)) throw error;
     throw new UsageError(`--admin: ${error.message}`);
@@ -62,7 +64,7 @@ function adminAddress(values: CommandValues): Address {
 }
 
 /** Rejects with AdminError. */
-async function fetchReport(admin: Address): Promise<PlaintextReport> {
+async function fetchReport(admin: Extract<Address, { kind: 'tcp' }>): Promise<PlaintextReport> {
   const { status, body } = await askAdmin(admin, '/plaintext');
   const shown = printable(body.trim(), LONGEST_REPLY_SHOWN);
   if (status !== 200) throw new AdminError(`the proxy answered ${status}: ${shown}`);

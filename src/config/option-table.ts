@@ -193,7 +193,7 @@ export const optionTable = [
     type: listenAddressOrOff,
     metavar: 'HOST:PORT|off',
     description:
-      'Where the page for people (/), /metrics, /metrics/connections, /state, /connections, /plaintext, /livez and /readyz are ' +
+      'Where the page for people (/), /metrics, /metrics/connections, /state, /events, /connections, /plaintext, /livez and /readyz are ' +
       'served over HTTP',
     default: '127.0.0.1:9307',
     reloadable: false,
@@ -204,8 +204,8 @@ export const optionTable = [
     type: oneOf(['all', 'aggregates', 'none']),
     metavar: 'all|aggregates|none',
     description:
-      'What is kept for admin-listen: all, aggregates (nothing about single connections and users: /metrics alone), or ' +
-      'none (health checks alone)',
+      'What is kept for admin-listen: all, aggregates (nothing about single connections and users: the page, /metrics and ' +
+      '/state without them), or none (health checks alone)',
     default: 'all',
     reloadable: false,
   }),

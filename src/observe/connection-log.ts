@@ -74,9 +74,11 @@ function failureLog({ logger, beforeClose }: Pick<Log, 'logger' | 'beforeClose'>
   });
   beforeClose(() => repeats.flush());
   return (connection, code, more, message) => {
+    const { level, leg } = failureKind(code);
+    // What is not to be seen at all must not use up what others may say.
+    if (!logger.isLevelEnabled(level)) return;
     const kind = { code, route: connection.route, client: clientHost(connection.clientAddress) };
     if (!logger.isLevelEnabled('debug') && !repeats.admits(kind)) return;
-    const { level, leg } = failureKind(code);
     logger[level]({ ...details(connection), code, leg, ...more }, message);
   };
 }

@@ -7,7 +7,6 @@ import { EventStream } from './event-stream.js';
 import type { Observer } from './events.js';
 import { createMetrics } from './metrics/aggregates.js';
 import { connectionMetricsText } from './metrics/connections.js';
-import { combineObservers } from './observers.js';
 import { loadPage } from './page/page.js';
 import { FilterError, listConnections } from './state/connection-list.js';
 import { recentFailures } from './state/failures.js';
@@ -19,7 +18,7 @@ import { type RouteServers, Servers } from './state/servers.js';
 import type { ReloadState } from './state/state.js';
 
 export interface Monitor {
-  readonly observer: Observer;
+  readonly observers: readonly Observer[];
   /** For the admin listener, by path. */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
   readonly streams: ReadonlyMap<string, EventStream>;
@@ -103,7 +102,7 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
   }
 
   return {
-    observer: combineObservers(isAll ? [...observers, ...observersOfClients] : observers),
+    observers: isAll ? [...observers, ...observersOfClients] : observers,
     endpoints,
     streams: new Map([['/events', new EventStream('state', HISTORY_STEP_SECONDS * 1000, state)]]),
     reloaded: (next) => {
@@ -111,24 +110,31 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
       reloads = { ...reloads, succeeded: reloads.succeeded + 1, last_success_at: Date.now() };
       servers.setRoutes(serversOf(next));
       metrics.setRoutes(serversOf(next));
-      if (isAll) plaintext.setRoutes(next.routes);
+      if (isAll) plaintext.setRoutes(next.routes, live.sessions());
     },
     reloadFailed: (error) => {
-      const reason = error instanceof Error ? error.message : String(error);
       reloads = {
         ...reloads,
         failed: reloads.failed + 1,
         last_failure_at: Date.now(),
-        last_failure: printable(reason.replaceAll('\n', '; '), LONGEST_REASON),
+        // It may name users.
+        last_failure: isAll ? reasonOf(error) : 'The log says why',
       };
     },
     close: () => history.close(),
   };
 }
 
+/** In one line: problems with the configuration come as a list. */
+function reasonOf(error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  const inOneLine = reason.replace(/:\n\s*- /, ': ').replaceAll(/\n\s*(- )?/g, '; ');
+  return printable(inOneLine, LONGEST_REASON);
+}
+
 function noMonitor(): Monitor {
   return {
-    observer: {},
+    observers: [],
     endpoints: new Map(),
     streams: new Map(),
     reloaded: () => {},

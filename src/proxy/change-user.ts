@@ -18,6 +18,14 @@ import type { ClientLeg, ServerLeg } from './legs.js';
 import { openAuthentication } from './opening.js';
 import type { Route } from './route.js';
 
+export interface ChangeUserContext {
+  readonly route: Route;
+  readonly record: ConnectionRecord;
+  readonly signal: AbortSignal;
+  /** The whole command has come. */
+  readonly onRead: () => void;
+}
+
 /**
  * Reads the command from the client and has the server decide on it. Rejects with a ProxyError that the client has not
  * been told of yet, or with the signal's reason.
@@ -26,9 +34,10 @@ export async function changeUser(
   client: ClientLeg,
   server: ServerLeg,
   terms: SessionTerms,
-  { route, record, signal }: { route: Route; record: ConnectionRecord; signal: AbortSignal },
+  { route, record, signal, onRead }: ChangeUserContext,
 ): Promise<Decision> {
   const { payload } = await client.port.read(signal);
+  onRead();
   const command = decodeCommand(payload, terms.clientCapabilities);
   assertReadable(command, terms);
   const attributed = { tail: command.tail, capabilities: terms.clientCapabilities };

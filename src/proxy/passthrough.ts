@@ -7,32 +7,37 @@ import { ProxyError } from '../errors.js';
 import type { ConnectionRecord } from '../observe/events.js';
 import { versionForPeople } from '../wire/greeting.js';
 import { decodeClientFlags, decodeLogin } from '../wire/login.js';
-import { isErr } from '../wire/replies.js';
-import { decodeClientPacket, decodeServerGreeting } from './decoding.js';
+import { decodeErr, isErr } from '../wire/replies.js';
+import { decodeClientPacket, decodeServerGreeting, decodeServerPacket } from './decoding.js';
+import type { Decision } from './dialogue.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 
 /** First byte of the TLS record that holds a ClientHello. */
 const TLS_HANDSHAKE_RECORD = 0x16;
 
 /**
- * Passes the server's first packet on, and then the client's, if it is a login, or an SSLRequest that TLS follows.
- * Rejects with a ProxyError of the client leg, or with the signal's reason.
+ * Passes the server's first packet on, and then the client's, if it is a login, or an SSLRequest that TLS follows. What is
+ * decided then is unseen and counts as accepted, unless the server refused in place of a greeting. Rejects with a ProxyError of the client leg, or with the signal's reason.
  */
 export async function passFirstPackets(
   client: ClientLeg,
   server: ServerLeg,
   record: ConnectionRecord,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Decision> {
   client.port.write(server.firstPacket);
   client.stage = 'greeted';
-  if (!isErr(server.firstPacket)) {
-    const greeting = decodeServerGreeting(server.name, server.firstPacket);
-    record.serverVersion = versionForPeople(greeting);
-    record.serverThreadId = greeting.threadId;
-    server.port.write(await receiveFirstPacket(client, greeting.capabilities, signal));
+  if (isErr(server.firstPacket)) {
+    const { errno } = decodeServerPacket(server.name, () => decodeErr(server.firstPacket));
+    server.stage = 'decided';
+    return { accepted: false, errno };
   }
+  const greeting = decodeServerGreeting(server.name, server.firstPacket);
+  record.serverVersion = versionForPeople(greeting);
+  record.serverThreadId = greeting.threadId;
+  server.port.write(await receiveFirstPacket(client, greeting.capabilities, signal));
   server.stage = 'decided';
+  return { accepted: true };
 }
 
 async function receiveFirstPacket(

@@ -34,9 +34,10 @@ export async function openServer(servers: readonly Address[], options: OpenOptio
       onReached?.(leg.name, (performance.now() - started) / 1000);
       return leg;
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
+      if (isShutdown(signal.reason)) throw signal.reason;
       const failure = toProxyError(error);
       onUnreachable?.(formatAddress(address), failure);
+      if (signal.aborted) throw signal.reason;
       failures.push(failure);
     }
   }

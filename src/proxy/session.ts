@@ -20,7 +20,7 @@ import { commandMeter, countCommand } from './command-meter.js';
 import type { Decision, SessionTerms } from './dialogue.js';
 import { type HandshakeResult, handshake } from './handshake.js';
 import { leaveServer } from './leave-server.js';
-import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
+import { type ClientLeg, ignoreErrors, plainAddress, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { passFirstPackets } from './passthrough.js';
 import { passesWhenLost } from './plan.js';
@@ -61,6 +61,8 @@ export class Session {
   readonly #stopped = new AbortController();
   readonly #signal = AbortSignal.any([this.#deadline.signal, this.#clientGone.signal]);
   #relayed: readonly Socket[] = [];
+  /** Why servers that were tried did not answer. */
+  readonly #unreachable: ProxyError[] = [];
   /** The COM_CHANGE_USER that came to nothing last. */
   #failedChange: LoginAttempt | undefined;
 
@@ -70,12 +72,11 @@ export class Session {
     tuneSocket(socket);
     const passthrough = options.route.config.client.sslMode === 'PASSTHROUGH';
     const remoteAddress = options.isUnix ? '' : (socket.remoteAddress ?? '');
+    const { remotePort = 0 } = socket;
     this.#record = newConnectionRecord({
       id: options.id,
       route: options.route.config.name,
-      clientAddress: options.isUnix
-        ? 'unix'
-        : formatAddress({ kind: 'tcp', host: remoteAddress, port: socket.remotePort ?? 0 }),
+      clientAddress: clientAddressOf({ isUnix: options.isUnix, remoteAddress }, remotePort),
     });
     if (passthrough) {
       this.#record.clientTls = PASSED_THROUGH;
@@ -120,7 +121,10 @@ export class Session {
           signal: this.#deadline.signal,
           bytes: record.serverBytes,
           onReached: (address, seconds) => observer.serverReached?.(record, address, seconds),
-          onUnreachable: (address, error) => observer.serverUnreachable?.(record, address, error),
+          onUnreachable: (address, error) => {
+            this.#unreachable.push(error);
+            observer.serverUnreachable?.(record, address, error);
+          },
         });
         const reached = await unlessAborted(opening, this.#signal);
         return { server: reached, ...(await this.#negotiate(reached)) };
@@ -137,8 +141,7 @@ export class Session {
     const { route, observer } = this.#options;
     this.#record.serverAddress = server.name;
     if (route.config.client.sslMode === 'PASSTHROUGH') {
-      await passFirstPackets(this.#client, server, this.#record, this.#signal);
-      return { decision: { accepted: true } };
+      return { decision: await passFirstPackets(this.#client, server, this.#record, this.#signal) };
     }
     return handshake(this.#client, server, {
       route,
@@ -202,10 +205,14 @@ export class Session {
       );
     }
     const before = loginOf(this.#record);
-    countCommand(this.#record, observer, COM_CHANGE_USER);
     // Nobody has said yet who wants in.
     Object.assign(this.#record, { clientPlugin: '', serverPlugin: '' });
-    const context = { route: currentRoute(), record: this.#record, signal: this.#signal };
+    const context = {
+      route: currentRoute(),
+      record: this.#record,
+      signal: this.#signal,
+      onRead: () => countCommand(this.#record, observer, COM_CHANGE_USER),
+    };
     let decision: Decision | undefined;
     try {
       decision = await this.#inTime(() => changeUser(this.#client, server, terms, context));
@@ -254,6 +261,9 @@ export class Session {
   #refuseEarly(): void {
     const { refusal, route } = this.#options;
     if (refusal !== undefined) throw refusal;
+    // Many health checks break the connection off with a reset.
+    if (!this.#client.isUnix && this.#client.remoteAddress === '')
+      throw new ProxyError('client_gone', 'the client was gone before it was accepted');
     if (route.config.client.sslMode === 'DISABLED' && !mayStayPlaintext(route, this.#client)) {
       throw new ProxyError(
         'client_tls_required',
@@ -276,12 +286,20 @@ export class Session {
   #timeout(): ProxyError {
     const seconds = this.#options.handshakeTimeout / 1000;
     const late = this.#client.stage === 'upgrading' || this.#client.port.isReading;
-    return late
-      ? new ProxyError('client_timeout', `the client did not finish its authentication within ${seconds} s`)
-      : new ProxyError(
-          'server_timeout',
-          `${this.#record.serverAddress || 'the server'} did not decide the authentication within ${seconds} s`,
-        );
+    if (late) {
+      return new ProxyError(
+        'client_timeout',
+        `the client did not finish its authentication within ${seconds} s`,
+      );
+    }
+    const { serverAddress } = this.#record;
+    if (serverAddress !== '') {
+      const what = `${serverAddress} did not decide the authentication within ${seconds} s`;
+      return new ProxyError('server_timeout', what);
+    }
+    const tried = this.#unreachable.map(({ what }) => what).join('; ');
+    const what = `no server answered within ${seconds} s${tried === '' ? '' : ` (${tried})`}`;
+    return new ProxyError('server_silent', what);
   }
 
   /** Tells the client of the error (without one it has the server's own ERR already), and waits until it has closed. */
@@ -298,6 +316,16 @@ export class Session {
     port.release();
     return farewell(socket);
   }
+}
+
+/** As in logs: without the `::ffff:` that a listener for both kinds of addresses sees. */
+function clientAddressOf(
+  client: { readonly isUnix: boolean; readonly remoteAddress: string },
+  port: number,
+): string {
+  if (client.isUnix) return 'unix';
+  if (client.remoteAddress === '') return 'unknown';
+  return formatAddress({ kind: 'tcp', host: plainAddress(client), port });
 }
 
 function loginOf(record: ConnectionRecord): LoginAttempt {

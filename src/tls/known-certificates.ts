@@ -2,8 +2,12 @@
 import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 import type { TlsWeakness } from '../observe/weak-tls.js';
+import { validityOf } from './certificates-in-use.js';
 import type { ClientLegTls, KnownCertificate, ServerLegTls } from './contexts.js';
 import { weaknessesOfChain } from './weaknesses.js';
+
+/** With a cipher that needs no certificate. */
+const NOT_SHOWN = { subject: '', notBefore: Number.NaN, notAfter: Number.NaN };
 
 /** A CA may sign any number of them; more than that are looked at again. */
 const MOST_CLIENT_CERTIFICATES = 1000;
@@ -18,10 +22,8 @@ export function serverCertificate(
   if (known !== undefined && known.fingerprint === peer.fingerprint256) return known;
   const seen = {
     fingerprint: peer.fingerprint256,
-    subject: subjectOf(peer),
     weaknesses: weaknessesOfChain(chainOf(peer)),
-    notBefore: Date.parse(peer.valid_from),
-    notAfter: Date.parse(peer.valid_to),
+    ...(peer.raw === undefined ? NOT_SHOWN : validityOf(new X509Certificate(peer.raw))),
   };
   tls.certificates.set(server, seen);
   return seen;

@@ -1,12 +1,10 @@
-/** The page in a real browser, in front of an admin listener that says what each test needs. */
+/** What the page shows, and how a person finds things in it. */
 import assert from 'node:assert/strict';
-import { after, before, describe, type TestContext, test } from 'node:test';
-import type { BrowserContextOptions, Page } from 'playwright-core';
-import type { ConnectionState, ProxyState } from '../../src/observe/state/state.js';
-import { type RunningBrowser, startBrowser } from '../support/browser.js';
-import { isUnavailable, type Unavailable } from '../support/programs.js';
-import { measureContrast } from './contrast.js';
-import { type OpenPage, openPage, phone } from './open-page.js';
+import { test } from 'node:test';
+import type { Locator } from 'playwright-core';
+import type { TlsCount } from '../../src/observe/state/state.js';
+import { phone } from './open-page.js';
+import { describePage, focusedName, overflow, tabTo, textsOf } from './page-setup.js';
 import {
   busyConnections,
   busyState,
@@ -16,49 +14,9 @@ import {
   hostileTexts,
   now,
 } from './states.js';
-import { connectionExample, StubAdmin } from './stub-admin.js';
+import { connectionExample } from './stub-admin.js';
 
-interface Setup extends OpenPage {
-  readonly admin: StubAdmin;
-}
-
-describe('the page of the admin listener', { timeout: 200_000 }, () => {
-  let running: RunningBrowser | Unavailable;
-  before(async () => {
-    running = await startBrowser();
-  });
-  after(async () => {
-    if (!isUnavailable(running)) await running.close();
-  });
-
-  /** Undefined when there is no browser: the test is skipped. */
-  async function open(
-    t: TestContext,
-    state: ProxyState,
-    connections: readonly ConnectionState[] = [],
-    options: BrowserContextOptions & { path?: string; refusal?: string } = {},
-  ): Promise<Setup | undefined> {
-    if (isUnavailable(running)) {
-      t.skip(running.unavailable);
-      return undefined;
-    }
-    const { path = '/', refusal = '', ...contextOptions } = options;
-    const admin = new StubAdmin(state);
-    admin.connections = connections;
-    admin.refusal = refusal;
-    await admin.start();
-    const address = `${admin.origin}${path}`;
-    // The page goes first, because it would complain that the proxy is gone.
-    const opened = await openPage(t, running.browser, address, contextOptions).finally(() =>
-      t.after(() => admin.stop()),
-    );
-    if (state.at === now) await opened.page.getByText('Live, 12:03:44').waitFor();
-    return { ...opened, admin };
-  }
-
-  const openBusy = (t: TestContext, options?: Parameters<typeof open>[3]): Promise<Setup | undefined> =>
-    open(t, busyState, busyConnections, options);
-
+describePage('the page of the admin listener', ({ open, openBusy }) => {
   test('says first what is wrong, then what to do', async (t) => {
     const { page } = (await openBusy(t)) ?? {};
     if (page === undefined) return;
@@ -97,8 +55,12 @@ describe('the page of the admin listener', { timeout: 200_000 }, () => {
       /With --client-ssl-mode REQUIRED, 1 of these 3 clients would be refused; of 1 it is not known/,
     );
     assert.match(await inventory.locator('tbody tr').first().innerText(), /nightly-report[\s\S]*refused/);
-    admin.publish({ ...busyState, plaintext_clients: 250 });
-    await inventory.getByText('247 more clients not shown.').waitFor();
+    admin.publish({ ...busyState, plaintext_outcomes: { refused: 120, unknown: 100, accepted: 30 } });
+    await inventory.getByText('247 more clients not shown; /plaintext has all.').waitFor();
+    assert.match(
+      await inventory.innerText(),
+      /120 of these 250 clients would be refused; of 100 it is not known\./,
+    );
     assert.match(await page.locator('footer').innerText(), /Version 0\.1\.0\s+Node\.js 20\.20\.2/);
   });
 
@@ -206,83 +168,6 @@ describe('the page of the admin listener', { timeout: 200_000 }, () => {
     assert.equal(await rows.count(), 100);
   });
 
-  test('an update changes numbers and nothing else', async (t) => {
-    const { page, admin } = (await openBusy(t, { reducedMotion: 'reduce' })) ?? {};
-    if (page === undefined || admin === undefined) return;
-    await page.getByRole('button', { name: 'Details of the connection from' }).first().click();
-    await page.getByText('The same as a table').click();
-    const search = page.getByLabel('Search');
-    await search.fill('10.0');
-    await page.getByText('412 of 412 match').first().waitFor();
-    await search.selectText();
-    await page.evaluate('scrollTo(0, 500); document.querySelector(".failure .cause").dataset.marked = "yes"');
-    const before = await page.evaluate('[scrollY, document.documentElement.scrollHeight]');
-    const spoken = await page.locator('#spoken-verdict').innerText();
-    const more = busyState.tls.map((entry) => ({ ...entry, connections: entry.connections * 2 }));
-    admin.publish({ ...busyState, at: now + 2000, tls: more });
-    await page.getByText('Live, 12:03:46').waitFor();
-    await page.getByText('74 of 824 clients are in plaintext, 10 on TLS 1.0.').waitFor();
-    assert.deepEqual(await page.evaluate('[scrollY, document.documentElement.scrollHeight]'), before);
-    assert.equal(await page.evaluate('document.activeElement.id'), 'search');
-    assert.equal(await page.evaluate('getSelection().toString()'), '10.0');
-    assert.equal(await page.locator('tr.details').count(), 1, 'details stay open');
-    assert.equal(await page.locator('details.as-table').getAttribute('open'), '');
-    assert.equal(await page.locator('.failure .cause').first().getAttribute('data-marked'), null);
-    assert.equal(await page.locator('#spoken-verdict').innerText(), spoken, 'nothing new is read aloud');
-    const onlyClients = { ...busyState, servers: [], certificates: [], failures: [] };
-    admin.publish(onlyClients);
-    const aloud = page.locator('#spoken-verdict');
-    await aloud.getByText('Warning: 37 of 412 clients are in plaintext, 5 on TLS 1.0.').waitFor();
-    admin.publish({ ...onlyClients, at: now + 2000, tls: more });
-    await page.locator('h1').getByText('74 of 824 clients').waitFor();
-    assert.match((await aloud.textContent()) ?? '', /37 of 412/, 'other numbers are not read aloud');
-  });
-
-  test('a row that moves keeps the focus', async (t) => {
-    const few = busyConnections.slice(0, 5);
-    const { page, admin } = (await open(t, busyState, few)) ?? {};
-    if (page === undefined || admin === undefined) return;
-    const name = `Details of the connection from ${few.at(-1)?.client}`;
-    await page.getByRole('button', { name }).focus();
-    admin.connections = few.toReversed();
-    admin.publish({ ...busyState, at: now + 2000 });
-    const first = page.locator('#connection-list tbody tr').first();
-    await first.getByRole('button', { name }).waitFor();
-    assert.equal(await focusedName(page), name);
-  });
-
-  test('pausing stops what changes, and the requests', async (t) => {
-    const { page, admin } = (await openBusy(t)) ?? {};
-    if (page === undefined || admin === undefined) return;
-    await page.getByText('412 open').first().waitFor();
-    await page.getByRole('button', { name: 'Pause' }).click();
-    await page.getByText('Paused, as of 12:03:44').waitFor();
-    await eventually(() => admin.listeners === 0, 'the stream is closed');
-    const requests = admin.requests.length;
-    admin.publish({ ...busyState, at: now + 60_000, servers: [] });
-    assert.match(await page.locator('h1').innerText(), /db-1/);
-    assert.equal(admin.requests.length, requests);
-    await page.getByRole('button', { name: 'Resume' }).click();
-    await page.getByText('Live, 12:04:44').waitFor();
-    assert.doesNotMatch(await page.locator('h1').innerText(), /db-1/);
-  });
-
-  test('a lost connection is told, with how old the page is, and comes back by itself', async (t) => {
-    const { page, admin, complaints } = (await openBusy(t)) ?? {};
-    if (page === undefined || admin === undefined || complaints === undefined) return;
-    await admin.stop();
-    const banner = page.getByRole('alert');
-    await banner.getByText('The connection to the proxy is lost.').waitFor();
-    assert.match(await banner.innerText(), /This page shows what was known at 12:03:44\. Trying again …/);
-    assert.match(await page.locator('h1').innerText(), /db-1/, 'what was known stays');
-    admin.state = { ...emptyState, at: now + 30_000 };
-    await admin.start();
-    await page.getByText('Live, 12:04:14').waitFor();
-    assert.equal(await banner.innerText(), '');
-    assert.match(await page.locator('h1').innerText(), /No client is connected\./);
-    assert.match(complaints.splice(0).join(), /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING/);
-  });
-
   test('where nothing is, the page says so and what would be there', async (t) => {
     const { page } = (await open(t, emptyState)) ?? {};
     if (page === undefined) return;
@@ -344,49 +229,6 @@ describe('the page of the admin listener', { timeout: 200_000 }, () => {
     await page.getByText('1 of 9 match').first().waitFor();
   });
 
-  test('fits a phone: no scrolling sideways, rows as cards, parts large enough for a finger', async (t) => {
-    const { page } = (await openBusy(t, { viewport: phone, hasTouch: true })) ?? {};
-    if (page === undefined) return;
-    await page.getByText('412 open').first().waitFor();
-    assert.equal(await page.evaluate(overflow), 0);
-    const row = page.locator('#connection-list tbody tr').first();
-    assert.match(await row.innerText(), /10\.0\.3\.\d+/);
-    const [first, fourth] = await Promise.all([0, 3].map((n) => row.locator('td').nth(n).boundingBox()));
-    assert.ok((fourth?.y ?? 0) > (first?.y ?? 0), 'cells are beneath each other');
-    const part = page.getByRole('button', { name: 'Client leg, TLS 1.0: 5 connections' });
-    assert.ok(((await part.boundingBox())?.height ?? 0) >= 24);
-    await part.tap();
-    await page.getByText('5 of 412 match').first().waitFor();
-  });
-
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`every text has enough contrast when it is ${colorScheme}`, async (t) => {
-      const { page, admin, complaints } = (await openBusy(t, { colorScheme, path: '/?route=shop' })) ?? {};
-      if (page === undefined || admin === undefined || complaints === undefined) return;
-      await page.getByText('318 of 412 match').first().waitFor();
-      await page.getByRole('button', { name: 'Details of the connection from' }).first().click();
-      await page.getByText('The same as a table').click();
-      await assertContrast(page);
-      admin.publish({ ...emptyState, at: now + 2000, unready_reason: 'the proxy is stopping' });
-      await page.getByText('Live, 12:03:46').waitFor();
-      await assertContrast(page);
-      await admin.stop();
-      await page.getByRole('alert').getByText('The connection to the proxy is lost.').waitFor();
-      await assertContrast(page);
-      complaints.length = 0;
-    });
-  }
-
-  test('moves only where motion is welcome', async (t) => {
-    const behaviour = 'getComputedStyle(document.documentElement).scrollBehavior';
-    const { page } = (await openBusy(t, { reducedMotion: 'reduce' })) ?? {};
-    if (page === undefined) return;
-    assert.equal(await page.evaluate(behaviour), 'auto');
-    await page.emulateMedia({ reducedMotion: 'no-preference' });
-    assert.equal(await page.evaluate(behaviour), 'smooth');
-    assert.equal(await page.evaluate('document.getAnimations().length'), 0);
-  });
-
   test('all charts show the same moment when the pointer is over one', async (t) => {
     const { page } = (await openBusy(t)) ?? {};
     if (page === undefined) return;
@@ -398,44 +240,127 @@ describe('the page of the admin listener', { timeout: 200_000 }, () => {
     await page.mouse.move(5, 5);
     assert.deepEqual(await textsOf(page, '.chart .when'), Array(5).fill('now'));
   });
+
+  test('a click on another segment of a leg shows that one instead', async (t) => {
+    const { page } = (await openBusy(t)) ?? {};
+    if (page === undefined) return;
+    const segment = (name: string): Locator => page.getByRole('button', { name });
+    await segment('Client leg, TLS 1.0, AES256-SHA: 5 connections').click();
+    await page.getByText('5 of 412 match').first().waitFor();
+    await segment('Client leg, TLS 1.2, ECDHE-RSA-AES128-GCM-SHA256: 62 connections').click();
+    await page.getByText('62 of 412 match').first().waitFor();
+    await segment('Client leg, Plaintext: 37 connections').click();
+    await page.getByText('37 of 412 match').first().waitFor();
+    assert.equal(new URL(page.url()).search, '?client_tls_version=none');
+    await segment('Server leg, TLS 1.2').click();
+    await page.getByText('27 of 412 match').first().waitFor();
+    await segment('Client leg, Plaintext: 37 connections').click();
+    await page.getByText('94 of 412 match').first().waitFor();
+  });
+
+  test('the way back brings back the filters, and filters keep the section of the address', async (t) => {
+    const { page } = (await openBusy(t, { reducedMotion: 'reduce' })) ?? {};
+    if (page === undefined) return;
+    await page.getByLabel('Search').fill('nightly');
+    await page.getByText('27 of 412 match').first().waitFor();
+    await page.getByRole('navigation', { name: 'Sections' }).getByText('Failures').click();
+    assert.equal(new URL(page.url()).hash, '#failures');
+    await page.getByLabel('Search').fill('etl');
+    await page.getByText('5 of 412 match').first().waitFor();
+    assert.equal(new URL(page.url()).search, '?search=etl');
+    assert.equal(new URL(page.url()).hash, '#failures');
+    await page.goBack();
+    await page.getByText('27 of 412 match').first().waitFor();
+    assert.equal(await page.getByLabel('Search').inputValue(), 'nightly');
+    await page.goForward();
+    await page.getByText('5 of 412 match').first().waitFor();
+  });
+
+  test('a server that nobody needed for a while, and dates that can not be read, are warnings', async (t) => {
+    const [down, ...servers] = busyState.servers;
+    const [, own] = busyState.certificates;
+    assert.ok(down && own);
+    const state = {
+      ...busyState,
+      servers: [{ ...down, tried_at: now - 3 * 24 * 60 * 60 * 1000 }, ...servers],
+      certificates: [{ ...own, not_before: null, not_after: null }],
+    };
+    const { page } = (await open(t, state)) ?? {};
+    if (page === undefined) return;
+    const silent = 'db-1.example.com:3306 did not answer when it was last needed, at 2026-03-11 12:03:44';
+    const server = await page.locator('#routes .server').first().innerText();
+    assert.ok(server.replaceAll(/\s+/g, ' ').startsWith(`! ${silent}`), server);
+    const certificate = await page.locator('.certificate').innerText();
+    assert.match(certificate, /^!\s+date can not be read\s+CN=proxy/);
+    assert.equal(await page.locator('.left.warning').count(), 1);
+    const text = await page.locator('body').innerText();
+    assert.doesNotMatch(text, /1970|is down since/);
+    assert.match(await page.locator('h1').innerText(), /db-1.* did not answer when it was last needed/);
+  });
+
+  test('says what counts mean, in which zone times are, and where a failed reload is told', async (t) => {
+    const reloads = { ...busyState.reloads, failed: 1, last_failure_at: now - 1000, last_failure: 'no file' };
+    const { page } =
+      (await open(t, { ...busyState, at: now + 1, reloads }, [], { timezoneId: 'Europe/Berlin' })) ?? {};
+    if (page === undefined) return;
+    await page.getByText('Live, 13:03:44').waitFor();
+    assert.match(
+      await page.locator('#facts').innerText(),
+      / · 18,204 came since 2026-03-11 09:03:44, 131 of them failed · /,
+    );
+    const footer = await page.locator('footer').innerText();
+    assert.match(footer, /Times on this page in Europe\/Berlin \(UTC\+01:00\); logs are in UTC/);
+    assert.match(footer, /Reloads 2, 1 failed, the last at 13:03:43;/);
+    const link = page.getByRole('link', { name: /The reload at 13:03:43 failed/ });
+    assert.equal(await link.getAttribute('href'), '#footer');
+  });
+
+  test('parts of the picture that are no buttons are pictures with a name', async (t) => {
+    const ciphers = Array.from({ length: 9 }, (_, index): TlsCount => {
+      return { route: 'shop', leg: 'client', version: 'TLSv1.2', cipher: `CIPHER-${index}`, connections: 9 };
+    });
+    const { page } = (await open(t, { ...busyState, tls: ciphers })) ?? {};
+    if (page === undefined) return;
+    await page
+      .getByRole('img', { name: 'Client leg, TLS 1.2, other ciphers: 27 connections', exact: true })
+      .waitFor();
+  });
+
+  test('after a pause of the machine the charts draw within their frame, and up and down move, too', async (t) => {
+    const { history } = busyState;
+    const hours = 3 * 60 * 60 * 1000;
+    const paused = history.map((point, index) => (index < 100 ? { ...point, at: point.at - hours } : point));
+    const { page, admin } = (await open(t, { ...busyState, history: paused })) ?? {};
+    if (page === undefined || admin === undefined) return;
+    const slider = page.getByRole('slider', { name: 'Open connections' });
+    assert.equal(await slider.getAttribute('aria-valuemax'), '49');
+    const xs = (): Promise<number[]> =>
+      page.evaluate(
+        `[...document.querySelectorAll('.plot .line, .plot .area')].flatMap((path) =>
+          [...path.getAttribute('d').matchAll(/[ML](-?[\\d.]+),/g)].map(([, x]) => Number(x)))`,
+      );
+    assert.deepEqual(
+      (await xs()).filter((x) => x < 0 || x > 300),
+      [],
+    );
+    assert.match(
+      (await page.evaluate("getComputedStyle(document.querySelector('.plot svg')).clipPath")) as string,
+      /^inset/,
+    );
+    await slider.focus();
+    await page.keyboard.press('ArrowDown');
+    assert.match((await slider.getAttribute('aria-valuetext')) ?? '', /^12:03:42: /);
+    await page.keyboard.press('ArrowUp');
+    assert.match((await slider.getAttribute('aria-valuetext')) ?? '', /^now: /);
+    await page.getByText('These numbers as a table').click();
+    const table = page.getByRole('table', { name: 'The last five minutes, the newest first' });
+    assert.match(await table.locator('tbody tr').first().innerText(), /^12:03:44\s/);
+    const setBack = history.map((point, index) => (index < 100 ? { ...point, at: point.at + hours } : point));
+    admin.publish({ ...busyState, history: setBack, at: now + 2000 });
+    await page.getByText('Live, 12:03:46').waitFor();
+    assert.deepEqual(
+      (await xs()).filter((x) => x < 0 || x > 300),
+      [],
+    );
+  });
 });
-
-/** Pixels by which the page is wider than its window. */
-const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
-
-const textsOf = async (page: Page, selector: string): Promise<string[]> =>
-  (await page.locator(selector).allInnerTexts()).map((text) => text.trim());
-
-/** What the focused element is called: its label, or else its text. */
-const focusedName = (page: Page): Promise<string> =>
-  page.evaluate(
-    'document.activeElement.ariaLabel ?? document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText',
-  );
-
-async function assertContrast(page: Page): Promise<void> {
-  const { problems, measured } = (await page.evaluate(measureContrast)) as {
-    problems: string[];
-    measured: number;
-  };
-  assert.deepEqual(problems, []);
-  assert.ok(measured > 20, `only ${measured} texts were looked at`);
-}
-
-async function tabTo(page: Page, name: string): Promise<void> {
-  const visited: string[] = [];
-  for (let presses = 0; presses < 60; presses++) {
-    await page.keyboard.press('Tab');
-    const focused = await focusedName(page);
-    if (focused === name) return;
-    visited.push(focused.slice(0, 80));
-  }
-  assert.fail(`the Tab key does not reach "${name}", but: ${visited.join(', ')}`);
-}
-
-async function eventually(condition: () => boolean, what: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  assert.fail(`never: ${what}`);
-}

@@ -54,7 +54,7 @@ export const emptyState: ProxyState = {
   certificates: [],
   failures: [],
   plaintext: noReport,
-  plaintext_clients: 0,
+  plaintext_outcomes: { refused: 0, unknown: 0, accepted: 0 },
   reloads: {
     succeeded: 0,
     failed: 0,
@@ -293,7 +293,7 @@ export const busyState: ProxyState = {
       },
     ],
   },
-  plaintext_clients: 3,
+  plaintext_outcomes: { refused: 1, unknown: 1, accepted: 1 },
   reloads: {
     succeeded: 2,
     failed: 0,
@@ -399,7 +399,7 @@ export const hostileState: ProxyState = {
     cause: text,
     cure: text,
   })),
-  plaintext_clients: hostileTexts.length,
+  plaintext_outcomes: { refused: 0, unknown: hostileTexts.length, accepted: 0 },
   plaintext: {
     routes: ['shop'],
     since: now - day,

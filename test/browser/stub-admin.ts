@@ -11,6 +11,10 @@ export class StubAdmin {
   connections: readonly ConnectionState[] = [];
   /** As with `--metrics aggregates`: what /connections and /plaintext say instead. */
   refusal = '';
+  /** What /events says instead of a stream. */
+  eventsRefusal = '';
+  /** /connections is never answered. */
+  isListHanging = false;
   /** Each path with its query, in order. */
   readonly requests: string[] = [];
   readonly #streams = new Set<ServerResponse>();
@@ -70,6 +74,10 @@ export class StubAdmin {
         response.end(page.html);
         return;
       case '/events':
+        if (this.eventsRefusal !== '') {
+          sendText(response, 503, this.eventsRefusal);
+          return;
+        }
         response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
         this.#streams.add(response);
         response.on('close', () => this.#streams.delete(response));
@@ -80,6 +88,7 @@ export class StubAdmin {
         else sendText(response, 404, this.refusal);
         return;
       case '/connections':
+        if (this.isListHanging) return;
         if (this.refusal === '') this.#listConnections(url.searchParams, response);
         else sendText(response, 404, this.refusal);
         return;

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -406,3 +409,19 @@ for (const [name, bytes, code] of [
     assert.equal(scenario.observed[0]?.closed, code);
   });
 }
+
+test('a client that breaks off with a reset at once is gone, and nothing else', async (t) => {
+  const scenario = await startScenario(t);
+  const [{ address = '' } = {}] = scenario.proxy.addresses;
+  const port = Number(address.split(':').at(-1));
+  for (let n = 0; n < 50; n++) {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    socket.resetAndDestroy();
+  }
+  while (scenario.observed.length < 50) await nextTurn();
+  await scenario.quiet();
+  const codes = new Set(scenario.observed.map(({ error }) => error?.code));
+  assert.deepEqual([...codes], ['client_gone']);
+});

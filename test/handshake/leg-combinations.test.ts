@@ -224,6 +224,19 @@ test('PASSTHROUGH: client and server negotiate TLS by themselves, no byte is cha
   assert.equal(scenario.observed[0]?.connection.clientTls.version, 'passthrough');
 });
 
+test('PASSTHROUGH: an error in place of the greeting is a refusal', async (t) => {
+  const scenario = await startScenario(t, { client: { sslMode: 'PASSTHROUGH' } });
+  const { client, server } = await scenario.connectBoth();
+  const tooMany = err(1040, 'Too many connections');
+  server.send(0, tooMany);
+  assert.deepEqual((await client.packet()).payload, tooMany);
+  client.finish();
+  await scenario.quiet();
+  const [observed] = scenario.observed;
+  assert.deepEqual([observed?.refusedWith, observed?.established], [1040, undefined]);
+  assert.equal(observed?.closed, 'server_too_many_connections');
+});
+
 test('the SSLRequest and the ClientHello may come in one segment', async (t) => {
   const scenario = await startScenario(t, { client: clientLegTls });
   const { client, server } = await scenario.connectGreeted();

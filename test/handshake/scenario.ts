@@ -22,6 +22,8 @@ export interface Observed {
   attempt?: LoginAttempt;
   /** Users that the connection became, in order. */
   readonly users: string[];
+  /** Servers that did not answer, in order. */
+  readonly unreachable: string[];
   tlsFailures: { leg: string; code: string }[];
   closed?: CloseReason;
 }
@@ -144,7 +146,8 @@ function recorder(observed: Observed[]): Observer {
     return found;
   };
   return {
-    opened: (connection) => void observed.push({ connection, tlsFailures: [], users: [] }),
+    opened: (connection) => void observed.push({ connection, tlsFailures: [], users: [], unreachable: [] }),
+    serverUnreachable: (connection, server) => void entry(connection).unreachable.push(server),
     tlsFailed: (connection, leg, error) => void entry(connection).tlsFailures.push({ leg, code: error.code }),
     established: (connection) => {
       entry(connection).established = true;

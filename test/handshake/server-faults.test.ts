@@ -349,6 +349,36 @@ test('of several servers the first that speaks is used', async (t) => {
   assert.match(scenario.observed[0]?.connection.serverAddress ?? '', new RegExp(`:${scenario.server.port}$`));
 });
 
+test('servers that are still silent when the time for the login is over are all known to be down', async (t) => {
+  const mutes = [createServer(), createServer()];
+  const sockets: { destroy(): void }[] = [];
+  const ports = await Promise.all(
+    mutes.map(async (mute) => {
+      mute.on('connection', (socket) => sockets.push(socket));
+      await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+      return (mute.address() as { port: number }).port;
+    }),
+  );
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    for (const mute of mutes) mute.close();
+  });
+  const scenario = await startScenario(t, {
+    process: { connectTimeout: 200, handshakeTimeout: 300 },
+    servers: () => ports.map((port) => ({ kind: 'tcp', host: '127.0.0.1', port })),
+  });
+  const client = await scenario.connectClient();
+  const { text } = readErr((await client.packet()).payload);
+  assert.match(text, new RegExp(`no server answered within 0\\.3 s \\(127\\.0\\.0\\.1:${ports[0]} accepted`));
+  await scenario.quiet();
+  const [observed] = scenario.observed;
+  assert.equal(observed?.error?.code, 'server_silent');
+  assert.deepEqual(
+    observed?.unreachable,
+    ports.map((port) => `127.0.0.1:${port}`),
+  );
+});
+
 for (const how of ['finish', 'reset'] as const) {
   test(`a server that goes away (${how}) while the client has not logged in yet: told at once`, async (t) => {
     const scenario = await startScenario(t, { server: verifying });

@@ -1,6 +1,7 @@
 /** What /metrics serves: the totals of all connections. */
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { errorCodes, errorTable, type Leg, type ProxyError, serverRefusal } from '../../errors.js';
+import { printable } from '../../printable.js';
 import {
   type CertificateInUse,
   type CloseReason,
@@ -49,6 +50,9 @@ const removedDefaults = [
 
 /** Ends of a connection that are no error of the proxy's table. */
 const ordinaryEnds = ['client_closed', 'server_closed', 'login_refused'] as const satisfies CloseReason[];
+
+/** Servers choose theirs. */
+const LONGEST_SUBJECT = 256;
 
 const legs = ['client', 'server'] as const;
 type NetworkLeg = (typeof legs)[number];
@@ -209,7 +213,7 @@ function byteSamples(traffic: ReadonlyMap<string, Traffic>): Sample[] {
 function certificateSamples(certificates: readonly CertificateInUse[]): Sample[] {
   const samples = new Map<string, Sample>();
   for (const { route, leg, role, subject, notAfter } of certificates) {
-    const labels = { route, leg, role, subject };
+    const labels = { route, leg, role, subject: printable(subject, LONGEST_SUBJECT) };
     const key = Object.values(labels).join('\0');
     const value = notAfter / 1000;
     if (Number.isNaN(value) || value >= (samples.get(key)?.value ?? Number.POSITIVE_INFINITY)) continue;

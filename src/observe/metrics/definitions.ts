@@ -24,7 +24,7 @@ export const labelMeanings = {
   subject: 'subject of the certificate, `CN=…,O=…`',
   result: '`success` or `failure`',
   client_plugin:
-    'authentication plugin that the client named in its login; `none` where it named none, else `other`',
+    'authentication plugin that the client named in its login, or that it takes for granted where it names none; those that nobody knows are `other`',
   server_plugin:
     'authentication plugin that the server asked for or confirmed last; `none` where it decided at once, else `other`',
   path: '`relayed` (as it was), `translated` (the password put into the form of the other leg), `bridged` (the proxy got the password from the client) or `credentials` (both sides are in the file of --credentials)',
@@ -40,7 +40,7 @@ export const labelMeanings = {
   client: 'address of the client with its port; `unix` for a socket file',
   client_program:
     'program and library as the client says in its connection attributes; empty where it says none',
-  user: 'user name of the latest login',
+  user: 'user name of the latest login; a change of user in a compressed session can not be seen',
   server_user:
     'user that the proxy logged in as, with the credentials file; empty where the client did itself',
   server_version: 'version as the server calls itself',
@@ -159,7 +159,7 @@ export const aggregateMetrics = {
   },
   auth_total: {
     type: 'counter',
-    help: 'Logins and changes of user that got as far as a user name, by plugins, path and result.',
+    help: 'Logins and changes of user, by plugins, path and result. Not those that the proxy refuses before the server is asked (client_tls_required), nor what it can not see: changes of user in compressed sessions, logins that are passed through.',
     labels: ['route', 'client_plugin', 'server_plugin', 'path', { name: 'result', meaning: 'auth_result' }],
   },
   bytes_total: {

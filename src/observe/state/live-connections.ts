@@ -37,6 +37,11 @@ export class LiveConnections {
     for (const [record, isSession] of this.#open) yield { record, isSession };
   }
 
+  /** Those whose login was accepted. */
+  *sessions(): Generator<ConnectionRecord> {
+    for (const [record, isSession] of this.#open) if (isSession) yield record;
+  }
+
   /** By route, since the start: of the connections that ended, and of the open ones as they are now. */
   traffic(): ReadonlyMap<string, Traffic> {
     const totals = new Map([...this.#ended].map(([route, total]) => [route, structuredClone(total)]));

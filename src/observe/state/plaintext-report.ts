@@ -9,14 +9,21 @@ import type { PlaintextClient, PlaintextReport } from './state.js';
 export interface PlaintextReporter {
   readonly observer: Observer;
   report(): PlaintextReport;
-  /** After a reload. What was gathered of routes that do not report any more is forgotten. */
-  setRoutes(routes: readonly RouteConfig[]): void;
+  /**
+   * After a reload. What was gathered of routes that do not report any more is forgotten. `sessions` are those that are
+   * open: of a route that has just begun to report they are in plaintext now, and would otherwise be seen only when they
+   * come again.
+   */
+  setRoutes(routes: readonly RouteConfig[], sessions: Iterable<ConnectionRecord>): void;
 }
 
 /** Clients in the report; docs/plaintext-report.md names the number. */
 const MOST_CLIENTS = 10_000;
 
 const LONGEST_NAME = 128;
+
+/** Whoever reads the report wants to know of these first. */
+const urgency: readonly PlaintextClient['under_required'][] = ['refused', 'unknown', 'accepted'];
 
 /** Of `clientTls`: all that is less than TLS 1.2. What passes through unseen is not among it. */
 const reportedVersions: ReadonlySet<string> = new Set(['none', 'TLSv1', 'TLSv1.1']);
@@ -27,6 +34,9 @@ export function plaintextReporter(
 ): PlaintextReporter {
   let table = new PlaintextTable(capacity);
   let reporting = reportingRoutes(initial);
+  let offering = routesWithTls(initial);
+  /** Connections that were offered TLS when they came, whatever a reload has changed since. */
+  const offered = new WeakSet<ConnectionRecord>();
   let since = now();
   /** The entry in which an open connection is counted. */
   const entryOf = new WeakMap<ConnectionRecord, PlaintextEntry>();
@@ -40,7 +50,7 @@ export function plaintextReporter(
     const route = routeToReport(connection);
     if (route === undefined) return;
     const entry = table.loggedIn(whoIs(connection), now());
-    describe(entry, connection, route, now());
+    describe(entry, connection);
     entry.connections += 1;
     entry.active += 1;
     entryOf.set(connection, entry);
@@ -55,20 +65,31 @@ export function plaintextReporter(
   };
   /** Pools change to the user that they are already, to get a clean session: that is no other connection. */
   const changeUser = (connection: ConnectionRecord) => {
-    if (entryOf.get(connection)?.user !== whoIs(connection).user) login(connection);
+    const entry = entryOf.get(connection);
+    const isSame = entry !== undefined && table.has(entry) && entry.user === whoIs(connection).user;
+    if (!isSame) login(connection);
+  };
+  const describe = (entry: PlaintextEntry, connection: ConnectionRecord) => {
+    entry.lastSeen = now();
+    entry.program = printable(connection.clientProgram, LONGEST_NAME);
+    entry.cipher = connection.clientTls.cipher;
+    if (offered.has(connection)) entry.wasOfferedTls = true;
   };
   const refuse = (connection: ConnectionRecord) => {
     const route = routeToReport(connection);
     if (route === undefined) return;
     const entry = table.refused(whoIs(connection), now());
     if (entry === undefined) return;
-    describe(entry, connection, route, now());
+    describe(entry, connection);
     entry.connections += 1;
     entry.refused += 1;
   };
 
   return {
     observer: {
+      opened: (connection) => {
+        if (offering.has(connection.route)) offered.add(connection);
+      },
       established: login,
       userChanged: changeUser,
       failed: (connection, { code }) => {
@@ -82,10 +103,16 @@ export function plaintextReporter(
       clients: table
         .entries()
         .flatMap((entry) => clientState(entry, reporting.get(entry.route), now()))
-        .sort((a, b) => b.connections - a.connections || b.last_seen - a.last_seen),
+        .sort(
+          (a, b) =>
+            urgency.indexOf(a.under_required) - urgency.indexOf(b.under_required) ||
+            b.connections - a.connections ||
+            b.last_seen - a.last_seen,
+        ),
       dropped: table.dropped,
     }),
-    setRoutes: (routes) => {
+    setRoutes: (routes, sessions) => {
+      const before = reporting;
       const next = reportingRoutes(routes);
       // The time since when all of them have been watched.
       if ([...next.keys()].some((name) => !reporting.has(name))) since = now();
@@ -93,6 +120,8 @@ export function plaintextReporter(
       // Taken out on all routes and put in again, the report begins anew, with nobody dropped.
       if (next.size === 0) table = new PlaintextTable(capacity);
       else table.keepRoutes(new Set(next.keys()));
+      for (const session of sessions) if (!before.has(session.route)) login(session);
+      offering = routesWithTls(routes);
     },
   };
 }
@@ -101,21 +130,18 @@ function reportingRoutes(routes: readonly RouteConfig[]): ReadonlyMap<string, Ro
   return new Map(routes.filter((route) => route.reportPlaintext).map((route) => [route.name, route]));
 }
 
-function whoIs({ route, clientAddress, user }: ConnectionRecord) {
-  return { route, clientHost: clientHost(clientAddress), user: printable(user, LONGEST_NAME) };
+function routesWithTls(routes: readonly RouteConfig[]): ReadonlySet<string> {
+  return new Set(routes.filter(offersTls).map(({ name }) => name));
 }
 
-function describe(
-  entry: PlaintextEntry,
-  { clientTls, clientProgram }: ConnectionRecord,
-  route: RouteConfig,
-  now: number,
-): void {
-  entry.lastSeen = now;
-  entry.program = printable(clientProgram, LONGEST_NAME);
-  entry.version = clientTls.version;
-  entry.cipher = clientTls.cipher;
-  entry.wasOfferedTls = offersTls(route);
+/** Of one host and user a program may be on TLS 1.1 and another in plaintext, which is the one that would break. */
+function whoIs({ route, clientAddress, user, clientTls }: ConnectionRecord) {
+  return {
+    route,
+    clientHost: clientHost(clientAddress),
+    user: printable(user, LONGEST_NAME),
+    version: clientTls.version,
+  };
 }
 
 function clientState(

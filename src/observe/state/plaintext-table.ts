@@ -4,12 +4,14 @@ export interface PlaintextEntry {
   readonly route: string;
   readonly clientHost: string;
   readonly user: string;
+  /** Of TLS: `none`, `TLSv1` or `TLSv1.1`. */
+  readonly version: string;
   readonly firstSeen: number;
   lastSeen: number;
-  /** Of the latest connection, as are version, cipher and whether it was offered TLS. */
+  /** Of the latest connection, as is the cipher. */
   program: string;
-  version: string;
   cipher: string;
+  /** Once at least, and did not use it. */
   wasOfferedTls: boolean;
   connections: number;
   refused: number;
@@ -17,7 +19,7 @@ export interface PlaintextEntry {
   active: number;
 }
 
-type Who = Pick<PlaintextEntry, 'route' | 'clientHost' | 'user'>;
+type Who = Pick<PlaintextEntry, 'route' | 'clientHost' | 'user' | 'version'>;
 
 /**
  * Anyone can be refused, under any name; to log in takes an account. So that a flood of made-up names pushes nobody out who
@@ -60,10 +62,14 @@ export class PlaintextTable {
     return putLast(this.#onlyRefused, key, known ?? newEntry(who, now));
   }
 
+  /** It is that of a client that logged in, and has not been forgotten. */
+  has(entry: PlaintextEntry): boolean {
+    return this.#loggedIn.get(keyOf(entry)) === entry;
+  }
+
   /** It was just seen again, unless it has been forgotten. */
   touch(entry: PlaintextEntry): void {
-    const key = keyOf(entry);
-    if (this.#loggedIn.get(key) === entry) putLast(this.#loggedIn, key, entry);
+    if (this.has(entry)) putLast(this.#loggedIn, keyOf(entry), entry);
   }
 
   /** Forgets those of all other routes. */
@@ -108,7 +114,6 @@ function newEntry(who: Who, now: number): PlaintextEntry {
     firstSeen: now,
     lastSeen: now,
     program: '',
-    version: '',
     cipher: '',
     wasOfferedTls: false,
     connections: 0,
@@ -117,6 +122,6 @@ function newEntry(who: Who, now: number): PlaintextEntry {
   };
 }
 
-function keyOf({ route, clientHost, user }: Who): string {
-  return JSON.stringify([route, clientHost, user]);
+function keyOf({ route, clientHost, user, version }: Who): string {
+  return JSON.stringify([route, clientHost, user, version]);
 }

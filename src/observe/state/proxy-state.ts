@@ -7,7 +7,14 @@ import { HISTORY_STEP_SECONDS, type History } from './history.js';
 import type { LiveConnections } from './live-connections.js';
 import type { PlaintextReporter } from './plaintext-report.js';
 import type { Servers } from './servers.js';
-import type { CertificateState, ProxyState, ReloadState, RouteState, TlsCount } from './state.js';
+import type {
+  CertificateState,
+  PlaintextReport,
+  ProxyState,
+  ReloadState,
+  RouteState,
+  TlsCount,
+} from './state.js';
 
 /** What is asked of the proxy itself. */
 export interface ProxyView {
@@ -60,7 +67,7 @@ export function proxyState(sources: StateSources): ProxyState {
     certificates: certificateStates(proxy),
     failures: failures.list(),
     plaintext: { ...report, clients: report.clients.slice(0, MOST_PLAINTEXT_CLIENTS) },
-    plaintext_clients: report.clients.length,
+    plaintext_outcomes: outcomesOf(report),
     reloads,
   };
 }
@@ -98,10 +105,21 @@ function certificateStates(proxy: ProxyView): CertificateState[] {
       leg,
       role,
       subject: printable(subject, 256),
-      not_before: notBefore,
-      not_after: notAfter,
+      not_before: readable(notBefore),
+      not_after: readable(notAfter),
       source,
       option,
     }))
-    .toSorted((a, b) => a.not_after - b.not_after);
+    .toSorted((a, b) => (a.not_after ?? 0) - (b.not_after ?? 0));
+}
+
+/** JSON has no NaN. */
+function readable(time: number): number | null {
+  return Number.isNaN(time) ? null : time;
+}
+
+function outcomesOf({ clients }: PlaintextReport): ProxyState['plaintext_outcomes'] {
+  const counts = { refused: 0, unknown: 0, accepted: 0 };
+  for (const { under_required } of clients) counts[under_required] += 1;
+  return counts;
 }

@@ -30,8 +30,8 @@ export interface ProxyState {
   readonly failures: readonly FailureState[];
   /** With at most a hundred clients; `/plaintext` has all. */
   readonly plaintext: PlaintextReport;
-  /** How many clients the whole report has. */
-  readonly plaintext_clients: number;
+  /** How many clients the whole report has, by what would happen to them. */
+  readonly plaintext_outcomes: Readonly<Record<PlaintextClient['under_required'], number>>;
   readonly reloads: ReloadState;
 }
 
@@ -104,8 +104,9 @@ export interface CertificateState {
   /** Of the proxy (`own`), a CA that peers are verified with (`ca`), or as a server showed it (`peer`). */
   readonly role: CertificateRole;
   readonly subject: string;
-  readonly not_before: number;
-  readonly not_after: number;
+  /** Null where the certificate holds a date that nobody can read. */
+  readonly not_before: number | null;
+  readonly not_after: number | null;
   /** The file, or `HOST:PORT` of the server. */
   readonly source: string;
   /** The option that names the file; empty for a server's own. */
@@ -146,7 +147,7 @@ export interface PlaintextReport {
   readonly routes: readonly string[];
   /** Since when; a restart begins anew. */
   readonly since: number;
-  /** Most connections first. */
+  /** Those that would be refused first, then those of whom it is not known; of each kind those with most connections first. */
   readonly clients: readonly PlaintextClient[];
   /** How many clients were left out, or forgotten in favour of newer ones, because the table was full. */
   readonly dropped: number;
@@ -159,7 +160,7 @@ export interface PlaintextClient {
   readonly user: string;
   /** As the client says in its connection attributes, the latest one. */
   readonly client_program: string;
-  /** Of the latest connection: `none`, `TLSv1` or `TLSv1.1`. */
+  /** `none`, `TLSv1` or `TLSv1.1`; one of each kind that the client comes with has an entry of its own. */
   readonly client_tls_version: string;
   readonly client_cipher: string;
   readonly first_seen: number;

@@ -145,6 +145,70 @@ describe('the admin server', { timeout: 30_000 }, () => {
     assert.equal(await status('any.name', '/readyz'), 200);
   });
 
+  it('lets other sites ask for nothing, and links from them lead here', async () => {
+    const { url } = await running();
+    const status = async (mode: string) => {
+      const headers = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': mode };
+      const [response] = await once(http.get(url('/metrics'), { headers }), 'response');
+      response.resume();
+      return response.statusCode;
+    };
+    assert.deepEqual(
+      [await status('no-cors'), await status('cors'), await status('navigate')],
+      [403, 403, 200],
+    );
+  });
+
+  it('takes the whole address for a target, and HEAD for events', async () => {
+    const { server, url } = await running();
+    const socket = net.connect(Number(server.address.split(':')[1]), '127.0.0.1');
+    socket.end('GET http://localhost/livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 200 /);
+    const head = await fetch(url('/events'), { method: 'HEAD' });
+    assert.deepEqual([head.status, head.headers.get('content-type')], [200, 'text/event-stream']);
+  });
+
+  it('answers one request after the other, and lets others in between', async () => {
+    let underWay = 0;
+    let most = 0;
+    let turns = 0;
+    const counting = setInterval(() => (turns += 1), 0);
+    const { server } = await running({
+      metrics: async () => {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        await delay(1);
+        underWay -= 1;
+        return 'a 1\n';
+      },
+    });
+    const socket = net.connect(Number(server.address.split(':')[1]), '127.0.0.1');
+    const get = 'GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
+    socket.write(get.repeat(300));
+    let text = '';
+    for await (const chunk of socket) {
+      text += chunk;
+      if (text.split('HTTP/1.1').length > 300) break;
+    }
+    clearInterval(counting);
+    assert.equal(most, 1);
+    const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
+    assert.ok(statuses.filter((status) => status === '200').length >= 100, statuses.join(' '));
+    assert.ok(statuses.every((status) => status === '200' || status === '503'));
+    assert.ok(turns > 50, `${turns} turns of the event loop`);
+  });
+
+  it('holds no more connections than there is room for', async () => {
+    const { server, url } = await running();
+    const port = Number(server.address.split(':')[1]);
+    const idle = Array.from({ length: 250 }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
+    const closed = idle.map((socket) => once(socket, 'close'));
+    await Promise.race(closed);
+    for (const socket of idle) socket.destroy();
+    await Promise.all(closed);
+    while ((await fetch(url('/livez')).catch(() => undefined))?.status !== 200) await delay(5);
+  });
+
   it('sends events to everybody who listens, and asks for no more of them afterwards', async () => {
     const { url } = await running();
     const listen = async () => {

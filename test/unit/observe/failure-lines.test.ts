@@ -100,3 +100,15 @@ it('health checks, which leave without a word, are not even counted at level inf
   await log.close();
   assert.deepEqual(lines, []);
 });
+
+it('what is not logged uses up nothing of what may be', async () => {
+  const { log, observer, lines } = openLog();
+  for (let host = 0; host < 1_500; host += 1) {
+    const clientAddress = `10.0.${host >> 8}.${host & 255}:1`;
+    observer.failed?.(connectionRecord({ clientAddress }), new ProxyError('client_gone', 'gone'));
+  }
+  for (let host = 1; host <= 10; host += 1)
+    observer.failed?.(connectionRecord({ clientAddress: `10.9.9.${host}:1` }), required());
+  await log.close();
+  assert.equal(lines.length, 10);
+});

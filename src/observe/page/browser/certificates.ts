@@ -6,7 +6,10 @@ export interface CertificateInUse extends CertificateState {
   readonly routes: readonly string[];
 }
 
-export type Validity = 'broken' | 'warning' | 'fine';
+/** `unreadable`: as far as is known it is valid, but it holds a date that can not be read. */
+export type Validity = 'broken' | 'warning' | 'unreadable' | 'fine';
+
+export const unreadableDate = 'date can not be read';
 
 const warningDays = 30;
 
@@ -23,7 +26,8 @@ export function distinctCertificates(certificates: readonly CertificateState[]):
 }
 
 export function validityOf({ not_before: from, not_after: until }: CertificateState, now: number): Validity {
-  if (now < from || until <= now) return 'broken';
+  if ((from !== null && now < from) || (until !== null && until <= now)) return 'broken';
+  if (from === null || until === null) return 'unreadable';
   return daysLeft(until, now) < warningDays ? 'warning' : 'fine';
 }
 

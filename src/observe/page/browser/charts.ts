@@ -1,5 +1,6 @@
 /** Rates and latency over the last minutes. One cursor for all charts, moved by pointer or arrow keys. */
 import type { HistoryPoint, ProxyState } from '../../state/state.js';
+import { pointsInWindow, unbroken, windowMs } from './chart-window.js';
 import { element, notice, svgElement } from './dom.js';
 import { bytes, clock, latency, rate } from './format.js';
 
@@ -20,7 +21,7 @@ const charts: readonly Chart[] = [
   {
     title: 'Connections per second',
     series: [
-      { name: 'accepted', value: (point) => point.connections_per_second },
+      { name: 'all', value: (point) => point.connections_per_second },
       { name: 'failed', value: (point) => point.rejected_per_second },
     ],
     text: rate,
@@ -48,14 +49,16 @@ const charts: readonly Chart[] = [
   },
 ];
 
-const windowMs = 5 * 60 * 1000;
+/** Points for each row of the table. */
+const rowEvery = 15;
 const width = 300;
 const height = 72;
 
 /** The time that the cursor is on; undefined: the newest. Moves out of sight with its point. */
 let cursorAt: number | undefined;
 
-export function moveCursor(history: readonly HistoryPoint[], change: (index: number) => number): void {
+export function moveCursor(all: readonly HistoryPoint[], change: (index: number) => number): void {
+  const history = pointsInWindow(all);
   const last = history.length - 1;
   const index = Math.min(last, Math.max(0, change(cursorIndex(history))));
   cursorAt = index === last ? undefined : history[index]?.at;
@@ -65,25 +68,45 @@ export const removeCursor = (): void => {
   cursorAt = undefined;
 };
 
-/** Of the point nearest to a place in the chart, 0 at its left edge and 1 at its right. */
-export function indexAt(history: readonly HistoryPoint[], share: number): number {
-  const end = history.at(-1)?.at ?? 0;
-  const wanted = end - windowMs * (1 - share);
-  const distances = history.map(({ at }) => Math.abs(at - wanted));
-  return distances.indexOf(Math.min(...distances));
-}
-
 function cursorIndex(history: readonly HistoryPoint[]): number {
   const found = history.findIndex(({ at }) => at === cursorAt);
   return found === -1 ? history.length - 1 : found;
 }
 
-export function chartPictures({ history, history_step_seconds: step }: ProxyState): Node[] {
-  if (history.length < 2) return [notice(`The first values come ${2 * step} seconds after the start.`)];
-  return charts.map((chart) => picture(chart, history));
+export function chartPictures({ history: all, history_step_seconds: step }: ProxyState): Node[] {
+  if (all.length < 2) return [notice(`The first values come ${2 * step} seconds after the start.`)];
+  const history = pointsInWindow(all);
+  return charts.map((chart) => picture(chart, history, step));
 }
 
-function picture(chart: Chart, history: readonly HistoryPoint[]): HTMLElement {
+/** For those who read numbers rather than lines: one row for each half minute. */
+export function chartTable({ history }: ProxyState): Node[] {
+  const rows = [...pointsInWindow(history)].reverse().filter((_, index) => index % rowEvery === 0);
+  const columns = charts.flatMap(({ title, series, text }) =>
+    series.map(({ name, value }) => ({ title: name === '' ? title : `${title}, ${name}`, value, text })),
+  );
+  const cells = (tag: string, texts: readonly string[]): HTMLElement =>
+    element('tr', {}, ...texts.map((text) => element(tag, tag === 'th' ? { scope: 'col' } : {}, text)));
+  return [
+    element('caption', { class: 'spoken' }, 'The last five minutes, the newest first'),
+    element('thead', {}, cells('th', ['Time', ...columns.map(({ title }) => title)])),
+    element(
+      'tbody',
+      {},
+      ...rows.map((point) =>
+        cells('td', [
+          clock(point.at),
+          ...columns.map(({ value, text }) => {
+            const found = value(point);
+            return found === null ? '–' : text(found);
+          }),
+        ]),
+      ),
+    ),
+  ];
+}
+
+function picture(chart: Chart, history: readonly HistoryPoint[], step: number): HTMLElement {
   const index = cursorIndex(history);
   const point = history[index];
   const values = chart.series.flatMap(({ value }) => history.map(value));
@@ -132,7 +155,7 @@ function picture(chart: Chart, history: readonly HistoryPoint[]): HTMLElement {
         { class: 'axis', 'aria-hidden': 'true' },
         ...[top, top / 2, 0].map((value) => element('span', {}, value === 0 ? '0' : chart.text(value))),
       ),
-      drawing(chart, history, top, cursorAt === undefined ? undefined : index),
+      drawing(chart, history, step, top, cursorAt === undefined ? undefined : index),
     ),
     element(
       'div',
@@ -146,6 +169,7 @@ function picture(chart: Chart, history: readonly HistoryPoint[]): HTMLElement {
 function drawing(
   chart: Chart,
   history: readonly HistoryPoint[],
+  step: number,
   top: number,
   cursor: number | undefined,
 ): SVGElement {
@@ -161,7 +185,7 @@ function drawing(
       d: `M0,0.5 H${width} M0,${height / 2} H${width} M0,${height - 0.5} H${width}`,
     }),
     ...chart.series.flatMap(({ value }, place) => {
-      const runs = unbroken(history, value);
+      const runs = unbroken(history, value, step);
       const line = runs.map((run) => `M${run.map((at) => `${x(at.point)},${y(at.value)}`).join(' L')} l0,0`);
       const area = runs.map((run) => {
         const [first, last] = [run[0], run.at(-1)];
@@ -175,26 +199,6 @@ function drawing(
     }),
     marked !== undefined && svgElement('path', { class: 'cursor', d: `M${x(marked)},0 V${height}` }),
   );
-}
-
-interface ValueAt {
-  readonly point: HistoryPoint;
-  readonly value: number;
-}
-
-/** A step without a value leaves a gap. */
-function unbroken(history: readonly HistoryPoint[], read: Series['value']): ValueAt[][] {
-  const runs: ValueAt[][] = [];
-  let run: ValueAt[] = [];
-  for (const point of history) {
-    const value = read(point);
-    if (value !== null) run.push({ point, value });
-    else if (run.length > 0) {
-      runs.push(run);
-      run = [];
-    }
-  }
-  return run.length > 0 ? [...runs, run] : runs;
 }
 
 /** The next of 1, 2, 5, 10, … so that the axis does not change with every update. */

@@ -118,7 +118,7 @@ function detailsRow(connection: ConnectionState, at: number): HTMLElement {
       { type: 'button', class: 'value', 'data-filters': filters, title: 'Show only these', dir: 'auto' },
       value,
     );
-    return detail(title, button);
+    return [detail(title, button)];
   });
   return element(
     'tr',
@@ -129,11 +129,11 @@ function detailsRow(connection: ConnectionState, at: number): HTMLElement {
       element(
         'dl',
         {},
-        ...detail('Thread at the server', `${connection.server_thread_id} (for KILL)`),
-        ...detail('Open since', moment(connection.opened_at, at)),
-        ...detail('Client leg: in / out', both(connection.client_bytes_in, connection.client_bytes_out)),
-        ...detail('Server leg: in / out', both(connection.server_bytes_in, connection.server_bytes_out)),
-        ...detail('TLS session resumed', resumedLegs(connection)),
+        detail('Thread at the server', `${connection.server_thread_id} (for KILL)`),
+        detail('Open since', moment(connection.opened_at, at)),
+        detail('Client leg: in / out', both(connection.client_bytes_in, connection.client_bytes_out)),
+        detail('Server leg: in / out', both(connection.server_bytes_in, connection.server_bytes_out)),
+        detail('TLS session resumed', resumedLegs(connection)),
         ...shared,
       ),
     ),
@@ -147,7 +147,6 @@ function resumedLegs(connection: ConnectionState): string {
 
 const both = (inBytes: number, outBytes: number): string => `${bytes(inBytes)} / ${bytes(outBytes)}`;
 
-const detail = (title: string, value: Node | string): HTMLElement[] => [
-  element('dt', {}, title),
-  element('dd', {}, value),
-];
+/** A pair of its own, so that a column never begins with a value without its title. */
+const detail = (title: string, value: Node | string): HTMLElement =>
+  element('div', {}, element('dt', {}, title), element('dd', {}, value));

@@ -12,6 +12,8 @@ const mostRows = 100;
 /** As many as leave the sections beneath in reach; a button shows the others. */
 const fewRows = 10;
 const typingPauseMs = 200;
+/** A request without an answer must not stand in the way of the next one for good. */
+const patienceMs = 10_000;
 
 type Answer = ConnectionList | { readonly problem: string; readonly status: number };
 
@@ -37,6 +39,7 @@ export class Connections {
     this.#searchBox.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') this.#search('');
     });
+    window.addEventListener('popstate', () => this.#addressChanged());
     byId('chips').addEventListener('click', (event) => this.#chipClicked(event));
     byId('connection-list').addEventListener('click', (event) => this.#listClicked(event));
   }
@@ -47,8 +50,15 @@ export class Connections {
     if (this.#request === undefined && this.#refusedBy !== state.started_at) void this.#ask(false);
   }
 
-  toggle(filters: Readonly<Record<string, string>>): void {
-    connectionFilters.toggle(filters);
+  /** Another proxy counts its connections anew: what was opened is of other ones. */
+  forgetOpened(): void {
+    this.#opened.clear();
+  }
+
+  /** `isSegment`: of the picture, where parts of one leg exclude each other. */
+  toggle(filters: Readonly<Record<string, string>>, isSegment: boolean): void {
+    if (isSegment) connectionFilters.toggleSegment(filters);
+    else connectionFilters.toggle(filters);
     this.#filtersChanged();
     const section = byId('connections');
     if (section.getBoundingClientRect().top > window.innerHeight - 160) section.scrollIntoView();
@@ -68,7 +78,22 @@ export class Connections {
 
   #filtersChanged(): void {
     const query = connectionFilters.query();
-    history.replaceState(null, '', query === '' ? location.pathname : `?${query}`);
+    const path = query === '' ? location.pathname : `?${query}`;
+    history.replaceState(null, '', `${path}${location.hash}`);
+    this.#filtersRenewed();
+  }
+
+  /** Back and forward; also clicks on links within the page, which change no filter. */
+  #addressChanged(): void {
+    const before = connectionFilters.query();
+    connectionFilters.read(location.search);
+    if (connectionFilters.query() === before) return;
+    clearTimeout(this.#typing);
+    this.#searchBox.value = connectionFilters.search;
+    this.#filtersRenewed();
+  }
+
+  #filtersRenewed(): void {
     this.#onFilter();
     this.#showChips();
     void this.#ask(true);
@@ -174,6 +199,7 @@ export class Connections {
 async function fetchConnections(signal: AbortSignal): Promise<Answer> {
   const query = new URLSearchParams(connectionFilters.query());
   query.set('limit', String(mostRows));
-  const response = await fetch(`connections?${query}`, { signal });
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  const response = await fetch(`connections?${query}`, { signal: patience });
   return response.ok ? response.json() : { problem: await response.text(), status: response.status };
 }

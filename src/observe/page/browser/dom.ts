@@ -38,14 +38,16 @@ export const spoken = (text: string): HTMLElement => element('span', { class: 's
 export const notice = (text: string, kind: 'empty' | 'error' = 'empty'): HTMLElement =>
   element('p', { class: `notice ${kind}` }, text);
 
-/** Options and addresses, which would otherwise break at their hyphens. */
-const unbreakable = /(--[a-z][a-z-]+|[\w.-]+:\d+)/;
+/** Options and addresses, which would otherwise break at their hyphens; not times. */
+const unbreakable = /(--[a-z][a-z-]+|\d*[a-z_.-][\w.-]*:\d+)/i;
+/** No option of the proxy is longer; what else looks like one must not make the page wider than a phone. */
+const longestOption = 32;
 
-/** Words of the proxy, with options and addresses in one piece. */
+/** Words of the proxy, with options in one piece, and addresses, too, where a line has room for them. */
 export function prose(text: string): Child[] {
-  return text
-    .split(unbreakable)
-    .map((part, index) =>
-      index % 2 === 1 && part.length < 50 ? element('span', { class: 'whole' }, part) : part,
-    );
+  return text.split(unbreakable).map((part, index) => {
+    if (index % 2 === 0) return part;
+    const isOption = part.startsWith('--') && part.length <= longestOption;
+    return element('span', { class: isOption ? 'option' : 'whole' }, part);
+  });
 }

@@ -24,6 +24,19 @@ class ConnectionFilters {
     else for (const [field, value] of Object.entries(filters)) this.#fields.set(field, value);
   }
 
+  /** As `toggle`, but a connection has one version and one cipher on each leg, so others of that leg go first. */
+  toggleSegment(filters: Readonly<Record<string, string>>): void {
+    const isOn = this.has(filters);
+    for (const side of ['client', 'server']) {
+      if (!(`${side}_tls_version` in filters)) continue;
+      this.#fields.delete(`${side}_tls_version`);
+      this.#fields.delete(`${side}_cipher`);
+    }
+    for (const [field, value] of Object.entries(filters))
+      if (isOn) this.#fields.delete(field);
+      else this.#fields.set(field, value);
+  }
+
   remove(field: string): void {
     this.#fields.delete(field);
   }

@@ -77,6 +77,15 @@ function grouping(
   const commonest = [...ciphers].sort(([, left], [, right]) => right - left).map(([key]) => key);
   // Each version keeps room for a node of its other ciphers.
   const own = new Set(ciphers.size <= mostNodes ? commonest : commonest.slice(0, mostNodes - versions.size));
+  const others = [...ciphers.keys()].filter((key) => !own.has(key));
+  const ofVersion = (keys: Iterable<string>, version: string): string[] =>
+    [...keys].filter((key) => key.startsWith(`${version} `));
+  // Where the other ciphers are a single one, its node takes no more room than theirs.
+  for (const version of versions) {
+    const [only, ...more] = ofVersion(others, version);
+    if (only !== undefined && more.length === 0) own.add(only);
+  }
+  const withOwn = new Set([...versions].filter((version) => ofVersion(own, version).length > 0));
   return ({ version, cipher }) => {
     const hasCipher = tlsKind(version) !== 'plaintext' && tlsKind(version) !== 'unseen';
     const isOwn = withCiphers && hasCipher && own.has(`${version} ${cipher}`);
@@ -91,7 +100,7 @@ function grouping(
       detail: isOwn ? cipher : isRest ? 'other ciphers' : '',
       kind: tlsKind(version),
       connections: 0,
-      filters: isRest ? {} : filters,
+      filters: isRest && withOwn.has(version) ? {} : filters,
     };
   };
 }

@@ -3,7 +3,7 @@ import type { ProxyState, TlsCount } from '../../state/state.js';
 import { element, notice, svgElement } from './dom.js';
 import { connectionFilters } from './filters.js';
 import { type Flow, type FlowBand, type FlowNode, layoutFlow } from './flow-layout.js';
-import { count, counted } from './format.js';
+import { count, counted, shortened } from './format.js';
 import { compareVersions, versionName } from './tls-kinds.js';
 import { noClients } from './verdict.js';
 
@@ -16,16 +16,17 @@ interface Columns {
 
 /** Below this there is no room for the names of ciphers. */
 const narrowBelow = 620;
+const mostNarrowLetters = 9;
 
 export function flowPicture(state: ProxyState, width: number): Node[] {
   if (state.tls.length === 0) return [notice(noClients(state))];
   const isNarrow = width < narrowBelow;
   const columns = isNarrow
-    ? { width, labelWidth: 82, routeWidth: 84, barWidth: 10 }
+    ? { width, labelWidth: 82, routeWidth: width < 320 ? 62 : 84, barWidth: 10 }
     : { width, labelWidth: 214, routeWidth: 128, barWidth: 12 };
   const flow = layoutFlow(state.tls, {
     height: isNarrow ? 250 : 370,
-    leastNodeHeight: 38,
+    leastNodeHeight: isNarrow ? 46 : 38,
     gap: 8,
     mostNodes: 7,
     withCiphers: !isNarrow,
@@ -107,8 +108,8 @@ function nodeGroup(node: FlowNode, columns: Columns): SVGElement {
     {
       'data-key': node.key,
       class: `node ${node.side} ${node.kind}${isFilter ? '' : ' fixed'}`,
+      role: isFilter ? 'button' : 'img',
       ...(isFilter && {
-        role: 'button',
         tabindex: 0,
         'aria-pressed': String(isOn),
         'data-filters': JSON.stringify(node.filters),
@@ -128,6 +129,7 @@ function nodeGroup(node: FlowNode, columns: Columns): SVGElement {
       ? []
       : [svgElement('rect', { class: 'texture', x: barX, y: node.y, width: barWidth, height: node.height })]),
     ...nodeTexts(node, x, columns),
+    svgElement('title', {}, [node.name, node.detail].filter((text) => text !== '').join(' ')),
   );
 }
 
@@ -137,12 +139,13 @@ function nodeTexts(node: FlowNode, x: number, { labelWidth, routeWidth, barWidth
   const middle = node.y + node.height / 2;
   const line = (y: number, cssClass: string, text: string): SVGElement =>
     svgElement('text', { x: textX, y, 'text-anchor': anchor, class: cssClass }, text);
-  const isNarrow = node.side !== 'route' && node.detail === '' && labelWidth < 100;
-  if (node.side === 'route' || isNarrow) {
-    const mostLetters = isNarrow ? 14 : Math.floor(routeWidth / 7.5);
+  if (node.side === 'route' || labelWidth < 100) {
+    const names =
+      node.side === 'route' ? [shortened(node.name, Math.floor(routeWidth / 8))] : narrowLines(node.name);
+    const top = middle + 12 - (names.length + 1) * 7.5;
     return [
-      line(middle - 3, 'name', shortened(node.name, mostLetters)),
-      line(middle + 14, 'number', count(node.connections)),
+      ...names.map((name, index) => line(top + index * 15, 'name', name)),
+      line(top + names.length * 15, 'number', count(node.connections)),
     ];
   }
   const name = svgElement(
@@ -160,8 +163,11 @@ function spokenName({ side, name, detail, connections }: FlowNode): string {
   return `${side === 'client' ? 'Client' : 'Server'} leg, ${name}${detail === '' ? '' : `, ${detail}`}: ${number}`;
 }
 
-const shortened = (text: string, most: number): string =>
-  text.length <= most ? text : `${[...text].slice(0, most - 1).join('')}…`;
+/** `Passed through` is too long for one line beside the picture of a phone. */
+const narrowLines = (name: string): string[] =>
+  (name.length <= mostNarrowLetters ? [name] : name.split(' ').slice(0, 2)).map((part) =>
+    shortened(part, mostNarrowLetters),
+  );
 
 function asTable(tls: readonly TlsCount[]): HTMLElement {
   const rows = [...tls].sort(
@@ -179,6 +185,7 @@ function asTable(tls: readonly TlsCount[]): HTMLElement {
     element(
       'table',
       {},
+      element('caption', { class: 'spoken' }, 'Connections now, by route, leg, TLS version and cipher'),
       element('thead', {}, cells('th', ['Route', 'Leg', 'Version', 'Cipher', 'Connections'])),
       element(
         'tbody',

@@ -38,11 +38,12 @@ const minute = 60 * second;
 const hour = 60 * minute;
 export const day = 24 * hour;
 
-/** The two largest units: `4 min 12 s`, `3 d 4 h`. */
+/** The two largest units: `4 min 12 s`, `3 d 4 h`; from ten minutes on, without seconds. */
 export function duration(milliseconds: number): string {
   const ms = Math.max(0, milliseconds);
   if (ms < minute) return `${Math.floor(ms / second)} s`;
-  if (ms < hour) return `${Math.floor(ms / minute)} min ${Math.floor((ms % minute) / second)} s`;
+  if (ms < 10 * minute) return `${Math.floor(ms / minute)} min ${Math.floor((ms % minute) / second)} s`;
+  if (ms < hour) return `${Math.floor(ms / minute)} min`;
   if (ms < day) return `${Math.floor(ms / hour)} h ${Math.floor((ms % hour) / minute)} min`;
   return `${count(Math.floor(ms / day))} d ${Math.floor((ms % day) / hour)} h`;
 }
@@ -76,4 +77,22 @@ export function sentence(text: string): string {
 export function listed(names: readonly string[]): string {
   const last = names.at(-1) ?? '';
   return names.length < 2 ? last : `${names.slice(0, -1).join(', ')} and ${last}`;
+}
+
+/** Names differ at their beginning or at their end, so what is left out is the middle. */
+export function shortened(text: string, most: number): string {
+  const letters = [...text];
+  if (letters.length <= most) return text;
+  const tail = Math.floor((most - 1) / 2);
+  return `${letters.slice(0, most - 1 - tail).join('')}…${letters.slice(letters.length - tail).join('')}`;
+}
+
+/** `Europe/Berlin (UTC+02:00)`, of whoever looks. */
+export function timeZone(at: number): string {
+  const minutes = -new Date(at).getTimezoneOffset();
+  if (minutes === 0) return 'UTC';
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  const offset = `UTC${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return name === '' || name === undefined ? offset : `${name} (${offset})`;
 }

@@ -1,10 +1,11 @@
 /** Puts the page together: what arrives from the proxy, what the person does, and which section shows what. */
 import type { ProxyState } from '../../state/state.js';
-import { chartPictures, indexAt, moveCursor, removeCursor } from './charts.js';
+import { indexAt, pointsInWindow } from './chart-window.js';
+import { chartPictures, chartTable, moveCursor, removeCursor } from './charts.js';
 import { Connections } from './connections.js';
 import { byId } from './dom.js';
 import { flowPicture } from './flow.js';
-import { clock } from './format.js';
+import { clock, sentence } from './format.js';
 import { show } from './patch.js';
 import { plaintextInventory } from './plaintext.js';
 import { certificateList, factsLine, failureList, footerFacts, routeCards } from './sections.js';
@@ -16,12 +17,20 @@ let latest: ProxyState | undefined;
 /** What `/plaintext` said instead of a report, so why nothing is kept of clients; and of which start of the proxy it was asked. */
 let whyNothingKept = '';
 let askedWhyOf = 0;
+let isPaused = false;
 
 const flowArea = byId('flow');
 const connections = new Connections(() => showFlow());
 const stream = new StateStream({ state: stateArrived, lost: connectionLost });
 
 function stateArrived(state: ProxyState): void {
+  // The page is of the version that it came with.
+  if (latest !== undefined && latest.version !== state.version) {
+    stream.stop();
+    location.reload();
+    return;
+  }
+  if (latest?.started_at !== state.started_at) connections.forgetOpened();
   latest = state;
   document.body.classList.remove('waiting', 'lost');
   byId('banner').textContent = '';
@@ -31,12 +40,14 @@ function stateArrived(state: ProxyState): void {
   void askWhyNothingKept(state);
 }
 
-function connectionLost(): void {
+function connectionLost(answer: string): void {
   document.body.classList.add('lost');
   byId('status').textContent = 'Not connected';
   const known =
     latest === undefined ? 'Nothing is known yet' : `This page shows what was known at ${clock(latest.at)}`;
-  setText(byId('banner'), `The connection to the proxy is lost. ${known}. Trying again …`);
+  const why =
+    answer === '' ? 'The connection to the proxy is lost.' : `The proxy answers: ${sentence(answer)}`;
+  setText(byId('banner'), `${why} ${known}. Trying again …`);
 }
 
 function showState(): void {
@@ -59,7 +70,9 @@ function showFlow(): void {
 }
 
 function showCharts(): void {
-  if (latest !== undefined) show(byId('charts'), ...chartPictures(latest));
+  if (latest === undefined) return;
+  show(byId('charts'), ...chartPictures(latest));
+  show(byId('chart-table'), ...chartTable(latest));
 }
 
 /** A report of no routes is either turned off, or not to be had at all: then `/plaintext` says why. */
@@ -67,7 +80,10 @@ async function askWhyNothingKept({ plaintext, started_at: startedAt }: ProxyStat
   if (plaintext.routes.length > 0 || askedWhyOf === startedAt) return;
   askedWhyOf = startedAt;
   const response = await fetch('plaintext').catch(() => undefined);
-  if (response === undefined) return;
+  if (response === undefined) {
+    askedWhyOf = 0;
+    return;
+  }
   whyNothingKept = response.ok ? '' : await response.text();
   showState();
 }
@@ -78,16 +94,25 @@ function setText(target: HTMLElement, text: string): void {
 }
 
 byId('pause').addEventListener('click', () => {
-  const isPaused = stream.isRunning;
-  if (isPaused) stream.stop();
-  else stream.start();
+  isPaused = !isPaused;
+  followIfWanted();
   document.body.classList.toggle('paused', isPaused);
-  byId('pause').setAttribute('aria-pressed', String(isPaused));
+  // Nobody is trying again now.
+  if (isPaused) document.body.classList.remove('lost');
+  if (isPaused) byId('banner').textContent = '';
   byId('pause').textContent = isPaused ? 'Resume' : 'Pause';
   byId('status').textContent = isPaused
     ? `Paused${latest ? `, as of ${clock(latest.at)}` : ''}`
     : 'Connecting …';
 });
+
+/** A browser opens few connections to one host, so a tab that nobody sees leaves its own to others. */
+function followIfWanted(): void {
+  if (isPaused || document.hidden) stream.stop();
+  else stream.start();
+}
+
+document.addEventListener('visibilitychange', followIfWanted);
 
 /** The values of a filter stand on the element that was clicked, or on one around it. */
 function filterOf(event: Event): HTMLElement | SVGElement | null {
@@ -96,7 +121,7 @@ function filterOf(event: Event): HTMLElement | SVGElement | null {
 
 function toggleFilter(event: Event): void {
   const filters = filterOf(event)?.dataset['filters'];
-  if (filters !== undefined) connections.toggle(JSON.parse(filters));
+  if (filters !== undefined) connections.toggle(JSON.parse(filters), flowArea.contains(event.target as Node));
 }
 
 flowArea.addEventListener('click', toggleFilter);
@@ -114,6 +139,8 @@ const charts = byId('charts');
 const cursorMoves: Readonly<Record<string, (index: number) => number>> = {
   ArrowLeft: (index) => index - 1,
   ArrowRight: (index) => index + 1,
+  ArrowDown: (index) => index - 1,
+  ArrowUp: (index) => index + 1,
   PageUp: (index) => index - 15,
   PageDown: (index) => index + 15,
   Home: () => 0,
@@ -133,7 +160,7 @@ charts.addEventListener('pointermove', (event) => {
   const plot = (event.target as Element).closest('.plot')?.querySelector('svg');
   if (latest === undefined || !plot) return;
   const { left, width } = plot.getBoundingClientRect();
-  const index = indexAt(latest.history, (event.clientX - left) / width);
+  const index = indexAt(pointsInWindow(latest.history), (event.clientX - left) / width);
   moveCursor(latest.history, () => index);
   showCharts();
 });
@@ -143,4 +170,4 @@ charts.addEventListener('pointerleave', () => {
   showCharts();
 });
 
-stream.start();
+followIfWanted();

@@ -1,7 +1,8 @@
 /** Who is not on TLS 1.2 or newer yet, and what would happen to them if TLS were demanded. */
 import type { PlaintextClient, ProxyState } from '../../state/state.js';
 import { element, notice } from './dom.js';
-import { count, counted, listed, moment } from './format.js';
+import { count, counted, moment } from './format.js';
+import { clientsInReport, plaintextSummary } from './plaintext-summary.js';
 import { tlsKind, versionName } from './tls-kinds.js';
 
 const mostRows = 100;
@@ -9,8 +10,8 @@ const titles = ['Client', 'User', 'Leg', 'Connections', 'Seen', 'If TLS were req
 
 /** `problem`: what `/plaintext` said instead of a report; may be empty. */
 export function plaintextInventory(state: ProxyState, problem: string): Node[] {
-  const { plaintext, plaintext_clients: total, at: now } = state;
-  const { routes, clients, since, dropped } = plaintext;
+  const { plaintext, at: now } = state;
+  const { routes, clients } = plaintext;
   if (routes.length === 0 && problem !== '') return [notice(problem)];
   if (routes.length === 0)
     return [
@@ -18,25 +19,15 @@ export function plaintextInventory(state: ProxyState, problem: string): Node[] {
         '--report-plaintext is off: turn it on to see here who would be locked out by --client-ssl-mode REQUIRED.',
       ),
     ];
-  const places = routes.length === 1 ? `route ${routes[0]}` : `routes ${listed(routes)}`;
-  const seen = `since ${moment(since, now)} on ${places}`;
-  if (clients.length === 0)
-    return [
-      notice(`Every client was on TLS 1.2 or newer ${seen}: --client-ssl-mode REQUIRED would refuse nobody.`),
-    ];
-  const hidden = total - Math.min(clients.length, mostRows) + dropped;
+  const { text, seen } = plaintextSummary(state);
+  if (clients.length === 0) return [notice(text)];
+  const shown = clients.slice(0, mostRows);
+  const hidden = clientsInReport(state) - shown.length;
   return [
-    element('p', {}, summary(clients), element('span', { class: 'muted' }, ` Seen ${seen}.`)),
-    table(clients.slice(0, mostRows), now),
-    ...(hidden === 0 ? [] : [notice(`${counted(hidden, 'more client')} not shown.`)]),
+    element('p', {}, text, element('span', { class: 'muted' }, ` Seen ${seen}.`)),
+    table(shown, now),
+    ...(hidden <= 0 ? [] : [notice(`${counted(hidden, 'more client')} not shown; /plaintext has all.`)]),
   ];
-}
-
-function summary(clients: readonly PlaintextClient[]): string {
-  const refused = clients.filter(({ under_required: outcome }) => outcome === 'refused').length;
-  const unknown = clients.filter(({ under_required: outcome }) => outcome === 'unknown').length;
-  const others = unknown === 0 ? '' : `; of ${count(unknown)} it is not known`;
-  return `With --client-ssl-mode REQUIRED, ${count(refused)} of these ${counted(clients.length, 'client')} would be refused${others}.`;
 }
 
 function table(clients: readonly PlaintextClient[], now: number): HTMLElement {

@@ -1,8 +1,25 @@
 /** The sections that are lists: routes and servers, certificates, failures, the footer. */
 import type { FailureState, ProxyState, RouteState, ServerState } from '../../state/state.js';
-import { type CertificateInUse, daysLeft, distinctCertificates, validityOf } from './certificates.js';
+import {
+  type CertificateInUse,
+  daysLeft,
+  distinctCertificates,
+  unreadableDate,
+  validityOf,
+} from './certificates.js';
 import { type Child, element, notice, prose } from './dom.js';
-import { calendarDay, count, counted, duration, latency, listed, moment, sentence } from './format.js';
+import {
+  calendarDay,
+  count,
+  counted,
+  duration,
+  latency,
+  listed,
+  moment,
+  sentence,
+  timeZone,
+} from './format.js';
+import { standingOf } from './servers.js';
 
 const mostEntries = 100;
 
@@ -45,20 +62,23 @@ function routeCard(route: RouteState, state: ProxyState): HTMLElement {
 }
 
 function serverItem(server: ServerState, now: number): HTMLElement {
-  const { up, since, tried_at: at, connect_seconds: seconds, server_version: version } = server;
+  const { since, tried_at: at, connect_seconds: seconds, server_version: version } = server;
   const tried = at === null ? '' : moment(at, now);
   const name = element('b', {}, ...prose(server.server));
   const item = (cssClass: string, sign: HTMLElement, ...content: Child[]): HTMLElement =>
     element('li', { class: cssClass, 'data-key': server.server }, sign, element('div', {}, name, ...content));
-  if (up === null) return item('server', mark('unknown', '○'), ' was not needed yet');
-  if (!up) {
+  const standing = standingOf(server, now);
+  if (standing === 'not needed') return item('server', mark('unknown', '○'), ' was not needed yet');
+  if (standing !== 'up') {
+    const isDown = standing === 'down';
+    const downSince = since === null ? ' is down' : ` is down since ${moment(since, now)}`;
     return item(
-      'server down',
-      mark('broken', '✕'),
-      since === null ? ' is down' : ` is down since ${moment(since, now)}`,
+      `server ${standing}`,
+      isDown ? mark('broken', '✕') : mark('warning', '!'),
+      isDown ? downSince : ` did not answer when it was last needed, at ${tried}`,
       element('p', { dir: 'auto' }, ...prose(sentence(server.cause))),
       element('p', { class: 'cure', dir: 'auto' }, ...prose(sentence(server.cure))),
-      element('p', { class: 'muted' }, `Tried last at ${tried}`),
+      isDown && element('p', { class: 'muted' }, `Tried last at ${tried}`),
     );
   }
   const greeting = seconds === null ? '' : `greeted in ${latency(seconds)} at ${tried}`;
@@ -79,21 +99,22 @@ export function certificateList({ certificates, at }: ProxyState): HTMLElement[]
 }
 
 const roles = { own: 'of the proxy', ca: 'CA', peer: 'of the server' };
-const validitySigns = { broken: '✕', warning: '!', fine: '✓' };
+const validitySigns = { broken: '✕', warning: '!', unreadable: '!', fine: '✓' };
 
 function certificateItem(certificate: CertificateInUse, now: number): HTMLElement {
   const { subject, source, not_after: until, leg, role, routes, option } = certificate;
   const validity = validityOf(certificate, now);
+  const kind = validity === 'unreadable' ? 'warning' : validity;
   const places = `${routes.length === 1 ? 'route' : 'routes'} ${listed(routes)}`;
   return element(
     'li',
     { class: 'certificate' },
     element(
       'div',
-      { class: `left ${validity}` },
-      mark(validity, validitySigns[validity]),
+      { class: `left ${kind}` },
+      mark(kind, validitySigns[validity]),
       element('b', {}, timeLeft(certificate, now)),
-      element('span', { class: 'muted' }, `until ${calendarDay(until)}`),
+      until !== null && element('span', { class: 'muted' }, `until ${calendarDay(until)}`),
     ),
     element(
       'div',
@@ -110,8 +131,9 @@ function certificateItem(certificate: CertificateInUse, now: number): HTMLElemen
 }
 
 function timeLeft({ not_before: from, not_after: until }: CertificateInUse, now: number): string {
-  if (now < from) return 'not valid yet';
-  if (until <= now) return 'expired';
+  if (from !== null && now < from) return 'not valid yet';
+  if (until !== null && until <= now) return 'expired';
+  if (from === null || until === null) return unreadableDate;
   const days = daysLeft(until, now);
   return days === 0 ? 'less than a day' : counted(days, 'day');
 }
@@ -146,7 +168,10 @@ function failureItem(failure: FailureState, now: number): HTMLElement {
   const often = times === 1 ? '' : `, ${count(times)} times since ${moment(first, now)}`;
   return element(
     'li',
-    { class: 'failure' },
+    {
+      class: 'failure',
+      'data-key': JSON.stringify([code, failure.leg, failure.route, address, user, server]),
+    },
     element(
       'div',
       { class: 'failure-head' },
@@ -165,21 +190,23 @@ export function factsLine({ connections, started_at: start, at }: ProxyState): s
   const { active, limit, total, rejected, commands } = connections;
   const facts = [
     `${count(active)} of at most ${counted(limit, 'connection')} open`,
-    `${count(total)} accepted and ${count(rejected)} failed since ${moment(start, at)}`,
+    `${count(total)} came since ${moment(start, at)}, ${count(rejected)} of them failed`,
     counted(commands, 'command'),
   ];
   return facts.join(' · ');
 }
 
 export function footerFacts(state: ProxyState): HTMLElement[] {
-  const { succeeded, failed, last_success_at: last } = state.reloads;
-  const reloads = `${count(succeeded)}, ${count(failed)} failed`;
+  const { succeeded, failed, last_success_at: last, last_failure_at: failedAt } = state.reloads;
+  const lastFailed = failedAt === null ? '' : `, the last at ${moment(failedAt, state.at)}`;
+  const reloads = `${count(succeeded)}, ${count(failed)} failed${lastFailed}`;
   return [
     fact('Version', state.version),
     fact('Node.js', state.node),
     fact('OpenSSL', state.openssl),
     fact('Up for', duration(state.at - state.started_at)),
     fact('Reloads', `${reloads}; files read at ${moment(last, state.at)}`),
+    fact('Times on this page', `in ${timeZone(state.at)}; logs are in UTC`),
   ];
 }
 

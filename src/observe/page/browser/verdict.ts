@@ -1,7 +1,8 @@
 /** What the person on call must know first, in words: findings, worst first. */
 import type { CertificateState, FailureState, ProxyState, ServerState } from '../../state/state.js';
-import { daysLeft, distinctCertificates, validityOf } from './certificates.js';
+import { daysLeft, distinctCertificates, unreadableDate, type Validity, validityOf } from './certificates.js';
 import { calendarDay, clock, count, counted, listed, moment, sentence } from './format.js';
+import { standingOf } from './servers.js';
 import { compareVersions, isWeak, tlsKind, versionName } from './tls-kinds.js';
 
 export interface Finding {
@@ -32,8 +33,10 @@ export function findingsIn(state: ProxyState): Finding[] {
   const findings = [
     ...readiness(state),
     ...serversDown(state),
+    ...serversSilent(state),
     ...certificateTimes(state, 'broken'),
     ...certificateTimes(state, 'warning'),
+    ...certificateTimes(state, 'unreadable'),
     ...failedReload(state),
     ...fullness(state),
     clientLeg(state),
@@ -51,11 +54,29 @@ function readiness({ unready_reason: reason }: ProxyState): Finding[] {
 
 /** A few by themselves; many of them together, so that they leave room for what else there is to say. */
 function serversDown(state: ProxyState): Finding[] {
-  const down = state.servers.filter(({ up }) => up === false);
+  const down = state.servers.filter((server) => standingOf(server, state.at) === 'down');
   if (down.length <= mostAlone) return down.map((server) => serverDown(server, state));
   const [first] = down;
   const text = `${count(down.length)} of ${counted(state.servers.length, 'server')} are down.`;
   return [finding('broken', 'servers', 'routes', text, `${first?.server}: ${first?.cause}`, first?.cure)];
+}
+
+/** Nobody needed them since, so they may well be up again. */
+function serversSilent(state: ProxyState): Finding[] {
+  const silent = state.servers.filter((server) => standingOf(server, state.at) === 'silent');
+  const [first] = silent;
+  if (first === undefined) return [];
+  if (silent.length <= mostAlone) return silent.map((server) => serverSilent(server, state));
+  const text = `${count(silent.length)} of ${counted(state.servers.length, 'server')} did not answer when they were last needed.`;
+  return [finding('warning', 'silent', 'routes', text, `${first.server}: ${first.cause}`, first.cure)];
+}
+
+function serverSilent(server: ServerState, state: ProxyState): Finding {
+  const { route, server: name, tried_at: at, cause, cure } = server;
+  const where = state.routes.length > 1 ? ` (route ${route})` : '';
+  const when = at === null ? '' : `, at ${moment(at, state.at)}`;
+  const text = `Server ${name}${where} did not answer when it was last needed${when}.`;
+  return finding('warning', `silent ${route} ${name}`, 'routes', text, cause, cure);
 }
 
 function serverDown({ route, server, since, cause, cure }: ServerState, state: ProxyState): Finding {
@@ -65,23 +86,28 @@ function serverDown({ route, server, since, cause, cure }: ServerState, state: P
   return finding('broken', `server ${route} ${server}`, 'routes', text, cause, cure);
 }
 
-function certificateTimes({ certificates, at }: ProxyState, validity: 'broken' | 'warning'): Finding[] {
+function certificateTimes({ certificates, at }: ProxyState, validity: Exclude<Validity, 'fine'>): Finding[] {
   const [first, ...others] = distinctCertificates(certificates).filter(
     (certificate) => validityOf(certificate, at) === validity,
   );
   if (first === undefined) return [];
   const key = `certificates ${validity} ${first.source} ${others.length}`;
   const more = counted(others.length, 'more', 'more');
-  const rest = validity === 'broken' ? `${more} can not be used now.` : `${more} within 30 days.`;
+  const rest = {
+    broken: `${more} can not be used now.`,
+    warning: `${more} within 30 days.`,
+    unreadable: `The same of ${more}.`,
+  }[validity];
   const text = [certificateTime(first, at), ...(others.length === 0 ? [] : [rest])].join(' ');
-  return [finding(validity, key, 'certificates', text)];
+  return [finding(validity === 'broken' ? 'broken' : 'warning', key, 'certificates', text)];
 }
 
 function certificateTime(certificate: CertificateState, now: number): string {
   const { subject, leg, role, not_before: from, not_after: until, source } = certificate;
   const name = `${role === 'ca' ? 'CA' : 'Certificate'} ${subject || source} (${leg} leg)`;
-  if (now < from) return `${name} is not valid before ${calendarDay(from)}.`;
-  if (until <= now) return `${name} expired on ${calendarDay(until)}.`;
+  if (from !== null && now < from) return `${name} is not valid before ${calendarDay(from)}.`;
+  if (until !== null && until <= now) return `${name} expired on ${calendarDay(until)}.`;
+  if (from === null || until === null) return `${name}: its ${unreadableDate}.`;
   const days = daysLeft(until, now);
   return `${name} expires in ${days === 0 ? 'less than a day' : counted(days, 'day')}.`;
 }
@@ -91,7 +117,7 @@ function failedReload({ reloads, at }: ProxyState): Finding[] {
   if (failedAt === null || failedAt < succeededAt) return [];
   const text = `The reload at ${moment(failedAt, at)} failed: the old configuration and certificates stay in use.`;
   const cure = 'Correct that and send the proxy SIGHUP again; --check-config says beforehand what is wrong.';
-  return [finding('warning', `reload ${failedAt}`, 'certificates', text, reason, cure)];
+  return [finding('warning', `reload ${failedAt}`, 'footer', text, reason, cure)];
 }
 
 function fullness({ connections: { active, limit } }: ProxyState): Finding[] {

@@ -108,3 +108,30 @@ test('without room for ciphers there is one node for each version', () => {
   assert.deepEqual(names(nodes, 'client'), ['Plaintext 37', 'TLS 1.0 5', 'TLS 1.2 62', 'TLS 1.3 308']);
   assert.deepEqual(nodes.find(({ name }) => name === 'TLS 1.2')?.filters, { client_tls_version: 'TLSv1.2' });
 });
+
+test('other ciphers that are a single one are shown as that; a version with others alone filters by version', () => {
+  const entry = (version: string, cipher: string, connections: number): TlsCount => ({
+    route: 'default',
+    leg: 'client',
+    version,
+    cipher,
+    connections,
+  });
+  const tls = [
+    ...Array.from({ length: 7 }, (_, index) => entry('TLSv1.3', `NEW-${index}`, 100 - index)),
+    entry('TLSv1.2', 'ONLY', 3),
+    entry('TLSv1.1', 'OLD-1', 2),
+    entry('TLSv1.1', 'OLD-2', 1),
+  ];
+  const { nodes } = layoutFlow(tls, size);
+  const [old, only, ...newest] = nodes.filter(({ side }) => side === 'client');
+  assert.equal(`${old?.name} ${old?.detail} ${old?.connections}`, 'TLS 1.1 other ciphers 3');
+  assert.deepEqual(old?.filters, { client_tls_version: 'TLSv1.1' });
+  assert.equal(`${only?.name} ${only?.detail} ${only?.connections}`, 'TLS 1.2 ONLY 3');
+  assert.deepEqual(only?.filters, { client_tls_version: 'TLSv1.2', client_cipher: 'ONLY' });
+  assert.deepEqual(
+    newest.at(-1)?.filters,
+    {},
+    'beside nodes of its version there is no filter for the others',
+  );
+});

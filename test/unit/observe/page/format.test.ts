@@ -8,6 +8,7 @@ import {
   listed,
   rate,
   sentence,
+  shortened,
 } from '../../../../src/observe/page/browser/format.js';
 
 test('rates keep three digits at most', () => {
@@ -40,13 +41,8 @@ test('latencies', () => {
 
 test('durations have two units; a clock that goes back gives none below zero', () => {
   const minute = 60_000;
-  assert.deepEqual([-5, 12_900, 4 * minute + 12_000, 125 * minute, 76 * 60 * minute].map(duration), [
-    '0 s',
-    '12 s',
-    '4 min 12 s',
-    '2 h 5 min',
-    '3 d 4 h',
-  ]);
+  const durations = [-5, 12_900, 4 * minute + 12_000, 10 * minute + 59_000, 125 * minute, 76 * 60 * minute];
+  assert.deepEqual(durations.map(duration), ['0 s', '12 s', '4 min 12 s', '10 min', '2 h 5 min', '3 d 4 h']);
 });
 
 test('words', () => {
@@ -58,4 +54,11 @@ test('words', () => {
   assert.equal(sentence('db-1:3306 is down'), 'db-1:3306 is down.');
   assert.equal(sentence('Why? '), 'Why?');
   assert.equal(sentence(''), '');
+});
+
+test('what is too long loses its middle, by whole letters', () => {
+  assert.equal(shortened('shop', 4), 'shop');
+  assert.equal(shortened('orders-eu-west-1', 9), 'orde…st-1');
+  assert.equal(shortened('👩👩👩👩👩👩', 4), '👩👩…👩');
+  assert.equal([...shortened('x'.repeat(60), 10)].length, 10);
 });

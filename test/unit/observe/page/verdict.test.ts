@@ -79,7 +79,7 @@ test('a failed reload is told until one succeeds', () => {
 });
 
 describe('the verdict about certificates', () => {
-  const withDates = (not_before: number, not_after: number): CertificateState => ({
+  const withDates = (not_before: number | null, not_after: number | null): CertificateState => ({
     route: 'default',
     leg: 'server',
     role: 'peer',
@@ -120,6 +120,18 @@ describe('the verdict about certificates', () => {
       withDates(now + 1, now + day),
       'broken',
       `Certificate CN=db (server leg) is not valid before ${calendarDay(now)}.`,
+    ],
+    [
+      'unreadable',
+      withDates(null, null),
+      'warning',
+      'Certificate CN=db (server leg): its date can not be read.',
+    ],
+    [
+      'expired, the other date unreadable',
+      withDates(null, now),
+      'broken',
+      `Certificate CN=db (server leg) expired on ${calendarDay(now)}.`,
     ],
   ];
   for (const [name, certificate, severity, text] of cases) {
@@ -168,6 +180,24 @@ test('a server that is down is told with cause and cure', () => {
   assert.match(down?.text ?? '', /^Server db-1\.example\.com:3306 \(route shop\) is down since .+\.$/);
   assert.equal(down?.cause, 'Connect to db-1.example.com:3306: connection refused.');
   assert.match(down?.cure ?? '', /^Check that the server runs/);
+});
+
+test('a server that nobody needed for more than five minutes may be up again: a warning', () => {
+  const [down] = busyState.servers;
+  assert.ok(down);
+  const told = (minutes: number, servers = 1): (string | undefined)[] =>
+    findingsOf({
+      servers: Array.from({ length: servers }, () => ({ ...down, tried_at: now - minutes * 60_000 })),
+    })
+      .filter(({ section }) => section === 'routes')
+      .flatMap(({ severity, text }) => [severity, text]);
+  assert.equal(told(4)[0], 'broken');
+  assert.equal(told(6)[0], 'warning');
+  assert.match(
+    told(6)[1] ?? '',
+    /^Server db-1\.example\.com:3306 did not answer when it was last needed, at .+\.$/,
+  );
+  assert.deepEqual(told(6, 4), ['warning', '4 of 4 servers did not answer when they were last needed.']);
 });
 
 test('recent failures are told, old ones are not', () => {

@@ -69,9 +69,10 @@ describe('the list of connections', () => {
         error instanceof FilterError && /no filter "tls".*client_tls_version/.test(error.message),
     );
     assert.throws(() => list('client_bytes_in=10'), FilterError);
-    for (const limit of ['-1', 'x', '1.5', '', '10001'])
+    assert.throws(() => list('user=a&user=b'), { message: /filter user stands there twice/ });
+    for (const limit of ['-1', 'x', '1.5', '', '1001', '0x10', ' 1', '1e1'])
       assert.throws(() => list(`limit=${limit}`), {
-        message: /limit must be a whole number from 0 to 10000/,
+        message: /limit must be a whole number from 0 to 1000/,
       });
   });
 

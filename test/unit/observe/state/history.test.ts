@@ -60,10 +60,12 @@ test('a point has the rates of its step', (t) => {
   assert.deepEqual([history.opened, history.rejected, history.commands], [2, 2, 10]);
 });
 
-test('a change of user that fails is no connection that was rejected', (t) => {
+test('a session that fails is no connection that was rejected', (t) => {
   const { history } = start(t);
   const connection = connectionRecord();
+  history.observer.established?.(connection);
   history.observer.failed?.(connection, new ProxyError('client_timeout', 'late'), connection);
+  history.observer.failed?.(connection, new ProxyError('unknown_exchange_refused', 'lost'));
   assert.equal(history.rejected, 0);
 });
 

@@ -47,6 +47,7 @@ function watched(routes: readonly RouteConfig[] = [route()], capacity?: number) 
   };
   const refuse = (fields: Partial<ConnectionRecord> = {}) => {
     const connection = connectionRecord({ user: 'app', ...fields });
+    observer.opened?.(connection);
     observer.failed?.(connection, required);
     observer.closed?.(connection, 'client_tls_required');
   };
@@ -227,12 +228,12 @@ describe('a reload', () => {
     logIn({ user: 'a' });
     logIn({ user: 'b', route: 'other' });
     clock.now = 5_000;
-    setRoutes([route(), route({ name: 'other', reportPlaintext: false })]);
+    setRoutes([route(), route({ name: 'other', reportPlaintext: false })], []);
     assert.deepEqual(
       [report().routes, report().clients.map(({ user }) => user), report().since],
       [['default'], ['a'], 1_000],
     );
-    setRoutes([route(), route({ name: 'other' })]);
+    setRoutes([route(), route({ name: 'other' })], []);
     assert.deepEqual(
       [report().routes, report().clients.map(({ user }) => user), report().since],
       [['default', 'other'], ['a'], 5_000],
@@ -245,9 +246,9 @@ describe('a reload', () => {
     logIn({ user: 'b' });
     assert.equal(report().dropped, 1);
     clock.now = 5_000;
-    setRoutes([]);
+    setRoutes([], []);
     assert.deepEqual([report().routes, report().clients], [[], []]);
-    setRoutes([route()]);
+    setRoutes([route()], []);
     logIn({ user: 'a' });
     // Was counted before the report began anew.
     close(open);
@@ -258,13 +259,69 @@ describe('a reload', () => {
   it('after which TLS is offered says nothing about clients that have not come back', () => {
     const { logIn, setRoutes, clients } = watched([route({}, { sslMode: 'DISABLED' })]);
     logIn();
-    setRoutes([route()]);
+    setRoutes([route()], []);
     assert.equal(only(clients()).under_required, 'unknown');
     assert.match(only(clients()).advice, /has not come in plaintext again/);
     logIn();
     assert.equal(only(clients()).under_required, 'refused');
-    setRoutes([route({}, { sslMode: 'DISABLED' })]);
+    setRoutes([route({}, { sslMode: 'DISABLED' })], []);
     assert.equal(only(clients()).under_required, 'unknown');
+  });
+});
+
+describe('what would be overlooked', () => {
+  it('a program in plaintext beside one on old TLS, of the same user and host', () => {
+    const { logIn, close, clients } = watched();
+    logIn();
+    close(logIn({ clientTls: tls10 }));
+    assert.deepEqual(
+      clients().map(({ client_tls_version, active, under_required }) => [
+        client_tls_version,
+        active,
+        under_required,
+      ]),
+      [
+        ['none', 1, 'refused'],
+        ['TLSv1', 0, 'accepted'],
+      ],
+    );
+  });
+
+  it('a connection that was open before its route began to report', () => {
+    const { observer, setRoutes, clients } = watched([route({ reportPlaintext: false })]);
+    const connection = connectionRecord({ user: 'early' });
+    observer.opened?.(connection);
+    observer.established?.(connection);
+    const modern = connectionRecord({ user: 'modern', clientTls: tls13 });
+    setRoutes([route()], [connection, modern]);
+    const { user, active, under_required } = only(clients());
+    assert.deepEqual([user, active, under_required], ['early', 1, 'refused']);
+    observer.closed?.(connection, 'client_closed');
+    assert.equal(only(clients()).active, 0);
+  });
+
+  it('a pooled connection after the report began anew, or after its entry was forgotten', () => {
+    const { logIn, observer, setRoutes, clients } = watched([route()], 1);
+    const pooled = logIn({ user: 'pool' });
+    setRoutes([], []);
+    setRoutes([route()], []);
+    observer.userChanged?.(pooled);
+    assert.equal(only(clients()).user, 'pool');
+    observer.closed?.(logIn({ user: 'other' }), 'client_closed');
+    observer.userChanged?.(pooled);
+    assert.deepEqual([only(clients()).user, only(clients()).active], ['pool', 1]);
+  });
+
+  it('that a connection from before a reload was never offered TLS', () => {
+    const { logIn, observer, setRoutes, clients } = watched([route({}, { sslMode: 'DISABLED' })]);
+    const connection = logIn({ user: 'first' });
+    setRoutes([route()], []);
+    connection.user = 'second';
+    observer.userChanged?.(connection);
+    assert.deepEqual(
+      clients().map(({ under_required }) => under_required),
+      ['unknown', 'unknown'],
+    );
   });
 });
 
