@@ -40,9 +40,9 @@ function summaryOf({ clients }: PlaintextReport): string {
   const count = (prospect: PlaintextClient['under_required']) =>
     clients.filter(({ under_required }) => under_required === prospect).length;
   const [refused, unknown] = [count('refused'), count('unknown')];
-  const all = clients.length === 1 ? 'the 1 client' : `the ${clients.length} clients`;
+  const all = clients.length === 1 ? '1 client that is' : `${clients.length} clients that are`;
   return (
-    `${refused === 0 ? 'None' : refused} of ${all} that are not on TLS 1.2 or newer would be refused by ` +
+    `${refused === 0 ? 'None' : refused} of ${all} not on TLS 1.2 or newer would be refused by ` +
     `--client-ssl-mode REQUIRED${unknown === 0 ? '' : `; of ${unknown} it is unknown`}.`
   );
 }

@@ -82,7 +82,7 @@ test('who would be refused comes first, in a summary, a table and what to do', a
   );
   assert.equal(stderr, '');
   assert.deepEqual(stdout.split('\n'), [
-    '2 of the 4 clients that are not on TLS 1.2 or newer would be refused by --client-ssl-mode REQUIRED; of 1 it is unknown.',
+    '2 of 4 clients that are not on TLS 1.2 or newer would be refused by --client-ssl-mode REQUIRED; of 1 it is unknown.',
     'Seen since 2026-01-01 00:00 UTC on default.',
     '',
     'route    client    user   program       TLS   connections    first seen (UTC)  last seen (UTC)   under REQUIRED',
@@ -117,7 +117,7 @@ test('an empty report, and one of a proxy whose table was full', async (t) => {
   const full = await run(t, reportOf({ clients: [acceptedClient], dropped: 7 }));
   assert.match(
     full.stdout,
-    /^None of the 1 client that .* would be refused by --client-ssl-mode REQUIRED\.$/m,
+    /^None of 1 client that is not .* would be refused by --client-ssl-mode REQUIRED\.$/m,
   );
   assert.match(
     full.stdout,

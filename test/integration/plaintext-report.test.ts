@@ -136,7 +136,10 @@ describe('the plaintext report', () => {
 
     const text = await report();
     assert.equal(text.code, 1);
-    assert.match(text.stdout, /^3 of the 5 clients .* would be refused by --client-ssl-mode REQUIRED\.$/m);
+    assert.match(
+      text.stdout,
+      /^3 of 5 clients that are .* would be refused by --client-ssl-mode REQUIRED\.$/m,
+    );
     assert.match(text.stdout, /^default {2}127\.0\.0\.3 {2}app .* 1 \(1 refused\) .* refused$/m);
     assert.match(text.stdout, /^3 clients, refused: It was offered TLS and did not use it: /m);
     const json = await report('--json');
