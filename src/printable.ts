@@ -11,6 +11,14 @@ export function printable(text: string, maxLength: number): string {
   );
 }
 
+/** Longest user name of any server is 128 characters (MariaDB); peers may send up to a packet of it. */
+const LONGEST_NAME = 128;
+
+/** A name that a peer gives itself, its program or its plugin. */
+export function printableName(name: string): string {
+  return printable(name, LONGEST_NAME);
+}
+
 function escapeCharacter(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -1,15 +1,12 @@
 /** The lines that tell of connections; docs/logging.md lists them. */
 import { errorTable, type Leg, type LogLevel, ProxyError } from '../errors.js';
-import { printable } from '../printable.js';
+import { printableName } from '../printable.js';
 import { clientHost } from './client-host.js';
 import type { ConnectionRecord, LoginAttempt, Observer, TlsDescription } from './events.js';
 import { codeOfRefusal, type FailureCode } from './failure-code.js';
 import type { Log, Logger } from './log.js';
 import { RepeatLimiter } from './repeats.js';
 import { weakTls } from './weak-tls.js';
-
-/** Longest user name of any server is 128 characters (MariaDB); peers may send up to a packet of it. */
-const LONGEST_NAME = 128;
 
 /**
  * One line when a connection ends, and one when it failed, of which repeats are counted instead of told. Never holds a
@@ -115,9 +112,9 @@ function details(connection: ConnectionRecord): object {
   const { serverAddress, serverVersion, serverThreadId } = connection;
   return {
     ...summary(connection),
-    user: printable(connection.user, LONGEST_NAME),
+    user: printableName(connection.user),
     server: serverAddress,
-    serverVersion: printable(serverVersion, LONGEST_NAME),
+    serverVersion: printableName(serverVersion),
     serverThreadId,
   };
 }
@@ -136,18 +133,18 @@ function accessOf(connection: ConnectionRecord): object {
 
 /** In place of the user that the connection still has. */
 function wantedBy(attempt: LoginAttempt | undefined): object {
-  return attempt === undefined ? {} : { user: printable(attempt.user, LONGEST_NAME) };
+  return attempt === undefined ? {} : { user: printableName(attempt.user) };
 }
 
 function loginOf(login: LoginAttempt): object {
   const { user, serverUser, clientProgram, clientPlugin, serverPlugin, authentication } = login;
   return {
-    user: printable(user, LONGEST_NAME),
-    ...(serverUser === '' ? {} : { serverUser: printable(serverUser, LONGEST_NAME) }),
-    ...(clientProgram === '' ? {} : { clientProgram: printable(clientProgram, LONGEST_NAME) }),
+    user: printableName(user),
+    ...(serverUser === '' ? {} : { serverUser: printableName(serverUser) }),
+    ...(clientProgram === '' ? {} : { clientProgram: printableName(clientProgram) }),
     authentication,
-    clientPlugin: printable(clientPlugin, LONGEST_NAME),
-    serverPlugin: printable(serverPlugin, LONGEST_NAME),
+    clientPlugin: printableName(clientPlugin),
+    serverPlugin: printableName(serverPlugin),
   };
 }
 
@@ -156,7 +153,7 @@ function describeTls({ version, cipher, resumed, peerSubject }: TlsDescription):
     version,
     cipher,
     resumed,
-    ...(peerSubject === '' ? {} : { peerSubject: printable(peerSubject, LONGEST_NAME) }),
+    ...(peerSubject === '' ? {} : { peerSubject: printableName(peerSubject) }),
   };
 }
 

@@ -12,7 +12,7 @@ import {
   type TlsDescription,
 } from '../events.js';
 import type { Traffic } from '../state/live-connections.js';
-import type { RouteServers } from '../state/servers.js';
+import { type RouteServers, serverKey } from '../state/servers.js';
 import type { ReloadState, ServerState } from '../state/state.js';
 import { weaknessesOfLeg } from '../weak-tls.js';
 import { commandCounts, commandDurations, type StatisticsByRoute } from './command-samples.js';
@@ -244,10 +244,6 @@ function serverLabels(
       servers.map((server) => [serverKey(route, server), { route, server }] as const),
     ),
   );
-}
-
-function serverKey(route: string, server: string): string {
-  return `${route}\0${server}`;
 }
 
 function tlsOf(connection: ConnectionRecord, leg: NetworkLeg): TlsDescription {

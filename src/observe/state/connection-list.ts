@@ -1,11 +1,8 @@
 /** The open connections as `/connections` and `/metrics/connections` show them, and the filters of the former. */
-import { printable } from '../../printable.js';
+import { printableName } from '../../printable.js';
 import { connectionMetrics } from '../metrics/definitions.js';
 import { busiest, type LiveConnection } from './live-connections.js';
 import type { ConnectionList, ConnectionState } from './state.js';
-
-/** Longest user name of any server is 128 characters (MariaDB); peers may send up to a packet of it. */
-const LONGEST_TEXT = 128;
 
 const DEFAULT_LIMIT = 100;
 const MOST_AT_ONCE = 1_000;
@@ -15,14 +12,14 @@ export function connectionState(connection: LiveConnection): ConnectionState {
   const said = fieldsOf(connection);
   return {
     ...said,
-    client_program: shown(said.client_program),
-    user: shown(said.user),
-    server_user: shown(said.server_user),
-    server_version: shown(said.server_version),
-    client_certificate_subject: shown(said.client_certificate_subject),
-    server_certificate_subject: shown(said.server_certificate_subject),
-    client_plugin: shown(said.client_plugin),
-    server_plugin: shown(said.server_plugin),
+    client_program: printableName(said.client_program),
+    user: printableName(said.user),
+    server_user: printableName(said.server_user),
+    server_version: printableName(said.server_version),
+    client_certificate_subject: printableName(said.client_certificate_subject),
+    server_certificate_subject: printableName(said.server_certificate_subject),
+    client_plugin: printableName(said.client_plugin),
+    server_plugin: printableName(said.server_plugin),
     opened_at: openedAt,
     client_bytes_in: clientBytes.in,
     client_bytes_out: clientBytes.out,
@@ -94,7 +91,7 @@ function filterOf(query: URLSearchParams): ((connection: LiveConnection) => bool
     if (name === 'search' || name === 'limit') continue;
     const known = filterNames.find((filter) => filter === name);
     if (known === undefined) {
-      const filter = printable(name, LONGEST_TEXT);
+      const filter = printableName(name);
       throw new FilterError(
         `There is no filter "${filter}". Filters: search, limit, ${filterNames.join(', ')}`,
       );
@@ -105,7 +102,7 @@ function filterOf(query: URLSearchParams): ((connection: LiveConnection) => bool
   if (search === '' && wanted.size === 0) return undefined;
   return (connection) => {
     const fields = fieldsOf(connection);
-    for (const [name, value] of wanted) if (shown(String(fields[name])) !== value) return false;
+    for (const [name, value] of wanted) if (printableName(String(fields[name])) !== value) return false;
     return search === '' || filterNames.some((name) => String(fields[name]).toLowerCase().includes(search));
   };
 }
@@ -114,8 +111,4 @@ function limitOf(text: string | null): number {
   if (text === null) return DEFAULT_LIMIT;
   if (/^\d{1,5}$/.test(text) && Number(text) <= MOST_AT_ONCE) return Number(text);
   throw new FilterError(`limit must be a whole number from 0 to ${MOST_AT_ONCE}`);
-}
-
-function shown(text: string): string {
-  return printable(text, LONGEST_TEXT);
 }

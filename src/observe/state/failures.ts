@@ -1,6 +1,6 @@
 /** The newest failures, for the page: equal ones are one entry with a count. */
 import { type ErrorCode, errorTable, type ProxyError } from '../../errors.js';
-import { printable } from '../../printable.js';
+import { printable, printableName } from '../../printable.js';
 import { clientHost } from '../client-host.js';
 import type { ConnectionRecord, LoginAttempt, Observer } from '../events.js';
 import { codeOfRefusal } from '../failure-code.js';
@@ -13,7 +13,6 @@ export interface RecentFailures {
 }
 
 const MOST_ENTRIES = 50;
-const LONGEST_NAME = 128;
 const LONGEST_CAUSE = 512;
 
 /** The observers see the number of the server's error alone; its text goes to the client. */
@@ -30,7 +29,7 @@ export function recentFailures(now: () => number = Date.now): RecentFailures {
     const about = {
       route: connection.route,
       client_address: clientHost(connection.clientAddress),
-      user: printable(user, LONGEST_NAME),
+      user: printableName(user),
       server: connection.serverAddress,
     };
     const key = JSON.stringify([failure.code, failure.leg, ...Object.values(about)]);

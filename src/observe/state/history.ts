@@ -1,6 +1,6 @@
 /** Rates and times of the last minutes, for a page that is opened only when something is wrong already. */
 
-import { type CommandStatistics, quantile } from '../command-statistics.js';
+import { type CommandStatistics, type CommandTimes, quantile } from '../command-statistics.js';
 import type { ConnectionRecord, Observer } from '../events.js';
 import type { LiveConnections } from './live-connections.js';
 import type { HistoryPoint } from './state.js';
@@ -65,7 +65,7 @@ export class History {
   }
 
   get commands(): number {
-    return this.#totals().commands;
+    return sum(this.#commandTimes().map(({ count }) => count));
   }
 
   close(): void {
@@ -92,9 +92,13 @@ export class History {
     if (this.#points.length > MOST_POINTS) this.#points.shift();
   }
 
+  #commandTimes(): CommandTimes[] {
+    return this.#statistics.flatMap((ofRoute) => ofRoute.commands());
+  }
+
   #totals(): Totals {
     const traffic = [...this.#live.traffic().values()];
-    const commands = this.#statistics.flatMap((ofRoute) => ofRoute.commands());
+    const commands = this.#commandTimes();
     return {
       at: performance.now(),
       opened: this.#opened,

@@ -1,6 +1,6 @@
 /** Who would be left behind if TLS were enforced: the inventory behind `--report-plaintext`. */
 import { offersTls, type RouteConfig } from '../../config/model.js';
-import { printable } from '../../printable.js';
+import { printableName } from '../../printable.js';
 import { clientHost } from '../client-host.js';
 import type { ConnectionRecord, Observer } from '../events.js';
 import { type PlaintextEntry, PlaintextTable } from './plaintext-table.js';
@@ -19,8 +19,6 @@ export interface PlaintextReporter {
 
 /** Clients in the report; docs/plaintext-report.md names the number. */
 const MOST_CLIENTS = 10_000;
-
-const LONGEST_NAME = 128;
 
 /** Whoever reads the report wants to know of these first. */
 const urgency: readonly PlaintextClient['under_required'][] = ['refused', 'unknown', 'accepted'];
@@ -71,7 +69,7 @@ export function plaintextReporter(
   };
   const describe = (entry: PlaintextEntry, connection: ConnectionRecord) => {
     entry.lastSeen = now();
-    entry.program = printable(connection.clientProgram, LONGEST_NAME);
+    entry.program = printableName(connection.clientProgram);
     entry.cipher = connection.clientTls.cipher;
     if (offered.has(connection)) entry.wasOfferedTls = true;
   };
@@ -139,7 +137,7 @@ function whoIs({ route, clientAddress, user, clientTls }: ConnectionRecord) {
   return {
     route,
     clientHost: clientHost(clientAddress),
-    user: printable(user, LONGEST_NAME),
+    user: printableName(user),
     version: clientTls.version,
   };
 }

@@ -1,6 +1,6 @@
 /** Whether each server of each route answered when it was asked last. */
 import type { ProxyError } from '../../errors.js';
-import { printable } from '../../printable.js';
+import { printableName } from '../../printable.js';
 import type { Observer } from '../events.js';
 import type { ServerState } from './state.js';
 
@@ -22,10 +22,10 @@ export class Servers {
       this.#update(route, server, { up: true, connect_seconds: seconds, code: '', cause: '', cure: '' }),
     serverUnreachable: ({ route }, server, error) => this.#update(route, server, downBecause(error)),
     established: ({ route, serverAddress, serverVersion }) => {
-      const key = keyOf(route, serverAddress);
+      const key = serverKey(route, serverAddress);
       const state = this.#states.get(key);
       if (state === undefined || state.server_version === serverVersion) return;
-      this.#states.set(key, { ...state, server_version: printable(serverVersion, 128) });
+      this.#states.set(key, { ...state, server_version: printableName(serverVersion) });
     },
   };
 
@@ -44,7 +44,7 @@ export class Servers {
   }
 
   #update(route: string, server: string, change: Partial<ServerState>): void {
-    const key = keyOf(route, server);
+    const key = serverKey(route, server);
     const state = this.#states.get(key);
     // A connection from before a reload may tell of a server that is not configured any more.
     if (state === undefined) return;
@@ -68,7 +68,7 @@ function unknownStates(routes: readonly RouteServers[]): Map<string, ServerState
   return new Map(
     routes.flatMap(({ route, servers }) =>
       servers.map((server) => [
-        keyOf(route, server),
+        serverKey(route, server),
         {
           route,
           server,
@@ -86,6 +86,7 @@ function unknownStates(routes: readonly RouteServers[]): Map<string, ServerState
   );
 }
 
-function keyOf(route: string, server: string): string {
+/** For maps of the servers of all routes. */
+export function serverKey(route: string, server: string): string {
   return `${route}\0${server}`;
 }
