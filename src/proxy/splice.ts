@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRecord } from '../observe/events.js';
 import type { CommandTracker } from '../wire/command-tracker.js';
+import { chunkReader, writeChunk } from './chunk-reader.js';
 
 /**
  * Why the relay ended: both sockets are closed; or they are paused in front of a COM_CHANGE_USER; or in front of something
@@ -24,6 +25,12 @@ const LINGER_MS = 30_000;
  * them, so this is either a very slow statement or a reply that was not understood; a held client would wait forever.
  */
 const HELD_MS = 30_000;
+
+/**
+ * How many bytes may wait to be sent to a peer that reads slowly before the other one is not read any more. Less than a
+ * socket's high water mark must not be set: the stream would not say when they are gone.
+ */
+const MAX_PENDING_BYTES = 65_536;
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
@@ -44,6 +51,7 @@ export function splice(
     /** Of the client, not passed on yet: the beginning of a command. */
     let held = NO_BYTES;
     let patience: NodeJS.Timeout | undefined;
+    let detached = false;
 
     const moved = () =>
       record.clientBytes.in + record.serverBytes.in + client.bytesWritten + server.bytesWritten;
@@ -77,7 +85,8 @@ export function splice(
     const toServer = (bytes: Buffer) => {
       record.clientBytes.in += bytes.length;
       record.serverBytes.out += bytes.length;
-      if (!server.write(bytes)) client.pause();
+      writeChunk(server, bytes);
+      if (server.writableLength >= MAX_PENDING_BYTES) client.pause();
     };
     const onClientBytes = (chunk: Buffer) => {
       if (tracker === undefined) return toServer(chunk);
@@ -86,7 +95,7 @@ export function splice(
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       const passing = tracker.fromClient(bytes);
       if (tracker.mustEnd) return detach('lost');
-      held = bytes.subarray(passing);
+      held = passing === bytes.length ? NO_BYTES : Buffer.from(bytes.subarray(passing));
       if (passing > 0) toServer(bytes.subarray(0, passing));
       if (tracker.isAtChangeUser) stopAtChangeUser(tracker);
     };
@@ -95,7 +104,8 @@ export function splice(
       tracker?.fromServer(chunk);
       if (tracker?.mustEnd) return detach('lost');
       record.clientBytes.out += chunk.length;
-      if (!client.write(chunk)) server.pause();
+      writeChunk(client, chunk);
+      if (client.writableLength >= MAX_PENDING_BYTES) server.pause();
       if (tracker?.isAtChangeUser) stopAtChangeUser(tracker);
     };
     const stopAtChangeUser = (at: CommandTracker) => {
@@ -106,10 +116,13 @@ export function splice(
       patience.refresh();
     };
     const detach = (end: SpliceEnd) => {
+      detached = true;
       client.pause();
       server.pause();
       clearTimeout(patience);
       for (const [socket, event, listener] of listeners) socket.off(event, listener);
+      chunkReader(client).stop();
+      chunkReader(server).stop();
       clearTimeout(linger);
       if (held.length > 0) client.unshift(held);
       resolve(end);
@@ -130,8 +143,6 @@ export function splice(
     const onServerClose = () => onClose('server_closed', server, client);
     // biome-ignore lint/suspicious/noExplicitAny: what `on` and `off` take
     const listeners: readonly (readonly [Socket, string, (...args: any[]) => void])[] = [
-      [client, 'data', onClientBytes],
-      [server, 'data', onServerBytes],
       [client, 'drain', () => server.resume()],
       [server, 'drain', onServerDrain],
       [client, 'end', onClientEnd],
@@ -145,6 +156,11 @@ export function splice(
     if (server.readableEnded) onServerEnd();
     if (client.closed) onClientClose();
     if (server.closed) onServerClose();
+    chunkReader(client).start(onClientBytes);
+    // What the client's socket held already may have ended the relay.
+    if (detached) return;
+    chunkReader(server).start(onServerBytes);
+    if (detached) return;
     client.resume();
     server.resume();
   });
