@@ -23,6 +23,10 @@ export interface Log {
 /** Bytes of lines kept while standard output is stalled; what comes beyond is dropped, so that memory stays bounded. */
 const BUFFERED_BYTES = 8 * 1024 * 1024;
 
+/** Lines are written together until there are that many bytes of them, or that many milliseconds have passed. */
+const WRITTEN_TOGETHER_BYTES = 8_192;
+const WRITTEN_AFTER_MS = 50;
+
 export function createLogger({ level, format, destination }: LogSettings): Log {
   const stream = format === 'pretty' ? prettyStream(destination) : (destination ?? standardOutput());
   const logger = pino(
@@ -46,9 +50,18 @@ export function createLogger({ level, format, destination }: LogSettings): Log {
   };
 }
 
-/** Not synchronous: a reader of the log that stalls must not stall every connection. */
+/**
+ * Not synchronous: a reader of the log that stalls must not stall every connection. Nor line by line: each write goes
+ * through a thread of its own, and costs as much as ten lines.
+ */
 function standardOutput() {
-  return pino.destination({ fd: 1, sync: false, maxLength: BUFFERED_BYTES });
+  return pino.destination({
+    fd: 1,
+    sync: false,
+    minLength: WRITTEN_TOGETHER_BYTES,
+    periodicFlush: WRITTEN_AFTER_MS,
+    maxLength: BUFFERED_BYTES,
+  });
 }
 
 /** In this process, not in a worker thread: the last lines before an exit are the ones that matter. */

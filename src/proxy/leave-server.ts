@@ -34,8 +34,8 @@ export type LastWord = Extract<AuthReply, { kind: 'err' }> | ProxyError | undefi
 /** Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. */
 export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<LastWord> {
   const { port } = server;
-  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not refuse in time'));
-  const signal = AbortSignal.any([hurry, limit.signal]);
+  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not refuse in time'), hurry);
+  const { signal } = limit;
   try {
     if (server.stage === 'idle') {
       await quit(port.release(), signal);

@@ -52,15 +52,17 @@ export async function openServer(servers: readonly Address[], options: OpenOptio
 async function openOne(address: Address, { connectTimeout, signal, bytes }: OpenOptions): Promise<ServerLeg> {
   const name = formatAddress(address);
   const seconds = connectTimeout / 1000;
-  const limit = timeLimit(connectTimeout, () =>
-    socket.connecting
-      ? new ProxyError('server_unreachable', `${name} did not accept the connection within ${seconds} s`)
-      : new ProxyError(
-          'server_silent',
-          `${name} accepted the connection and sent no greeting within ${seconds} s`,
-        ),
+  const limit = timeLimit(
+    connectTimeout,
+    () =>
+      socket.connecting
+        ? new ProxyError('server_unreachable', `${name} did not accept the connection within ${seconds} s`)
+        : new ProxyError(
+            'server_silent',
+            `${name} accepted the connection and sent no greeting within ${seconds} s`,
+          ),
+    signal,
   );
-  const either = AbortSignal.any([signal, limit.signal]);
   const socket = connect({
     ...(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
     // The server may close its side first, and what is on the way to it must still arrive.
@@ -69,7 +71,7 @@ async function openOne(address: Address, { connectTimeout, signal, bytes }: Open
   ignoreErrors(socket);
   tuneSocket(socket);
   try {
-    await connected(socket, name, either);
+    await connected(socket, name, limit.signal);
     const port = new PacketPort(socket, {
       leg: 'server',
       peer: name,
@@ -80,7 +82,7 @@ async function openOne(address: Address, { connectTimeout, signal, bytes }: Open
       return { port, address, name, firstPacket, stage: 'greeted', sslRequest: undefined };
     };
     try {
-      return await greeted(either);
+      return await greeted(limit.signal);
     } catch (error) {
       if (isShutdown(error)) socket.destroy();
       else void leaveLate(port, greeted);

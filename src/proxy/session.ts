@@ -55,11 +55,10 @@ export class Session {
   readonly #client: ClientLeg;
   /** Aborted by the deadline and by a shutdown: ends work on both legs. */
   readonly #deadline = new AbortController();
-  /** Aborted when the client goes away: ends work for the client; the server is then left in good order. */
-  readonly #clientGone = new AbortController();
+  /** Aborted by those, and when the client goes away: ends work for the client; the server is then left in good order. */
+  readonly #clientWork = new AbortController();
   /** Aborted by `stop`: no time is left for good manners. */
   readonly #stopped = new AbortController();
-  readonly #signal = AbortSignal.any([this.#deadline.signal, this.#clientGone.signal]);
   #relayed: readonly Socket[] = [];
   /** Why servers that were tried did not answer. */
   readonly #unreachable: ProxyError[] = [];
@@ -97,7 +96,7 @@ export class Session {
 
   /** Ends the connection: a client in its handshake is told why, one that is relayed is cut off. */
   stop(reason: ProxyError): void {
-    this.#deadline.abort(reason);
+    this.#endWork(reason);
     this.#stopped.abort(reason);
     for (const socket of this.#relayed) socket.destroy();
   }
@@ -126,7 +125,7 @@ export class Session {
             observer.serverUnreachable?.(record, address, error);
           },
         });
-        const reached = await unlessAborted(opening, this.#signal);
+        const reached = await unlessAborted(opening, this.#clientWork.signal);
         return { server: reached, ...(await this.#negotiate(reached)) };
       });
       if (!decision.accepted) return this.#refuse(server, decision.errno);
@@ -141,14 +140,14 @@ export class Session {
     const { route, observer } = this.#options;
     this.#record.serverAddress = server.name;
     if (route.config.client.sslMode === 'PASSTHROUGH') {
-      return { decision: await passFirstPackets(this.#client, server, this.#record, this.#signal) };
+      return { decision: await passFirstPackets(this.#client, server, this.#record, this.#clientWork.signal) };
     }
     return handshake(this.#client, server, {
       route,
       record: this.#record,
       observer,
       deadline: this.#deadline.signal,
-      signal: this.#signal,
+      signal: this.#clientWork.signal,
       onClientGone: this.#onClientGone,
     });
   }
@@ -210,7 +209,7 @@ export class Session {
     const context = {
       route: currentRoute(),
       record: this.#record,
-      signal: this.#signal,
+      signal: this.#clientWork.signal,
       onRead: () => countCommand(this.#record, observer, COM_CHANGE_USER),
     };
     let decision: Decision | undefined;
@@ -231,7 +230,7 @@ export class Session {
 
   /** Runs a login or a COM_CHANGE_USER, which must be decided before the handshake timeout is over. */
   async #inTime<T>(work: () => Promise<T>): Promise<T> {
-    const timer = setTimeout(() => this.#deadline.abort(this.#timeout()), this.#options.handshakeTimeout);
+    const timer = setTimeout(() => this.#endWork(this.#timeout()), this.#options.handshakeTimeout);
     try {
       return await work();
     } finally {
@@ -281,7 +280,12 @@ export class Session {
     });
   }
 
-  readonly #onClientGone = (reason: ProxyError): void => this.#clientGone.abort(reason);
+  readonly #onClientGone = (reason: ProxyError): void => this.#clientWork.abort(reason);
+
+  #endWork(reason: ProxyError): void {
+    this.#deadline.abort(reason);
+    this.#clientWork.abort(reason);
+  }
 
   #timeout(): ProxyError {
     const seconds = this.#options.handshakeTimeout / 1000;

@@ -118,6 +118,7 @@ export function createServerLegTls(config: ServerLegConfig): ServerLegTls | unde
   }
   // yaSSL knows no RFC 5746, and OpenSSL 3 refuses such servers otherwise.
   if (needsLegacyTls(config)) options.secureOptions = constants.SSL_OP_LEGACY_SERVER_CONNECT;
+  options.ecdhCurve = SERVER_LEG_GROUPS;
   const verifyIdentity = config.sslMode === 'VERIFY_IDENTITY';
   return {
     secureContext: createSecureContext(options),
@@ -139,6 +140,22 @@ export function createServerLegTls(config: ServerLegConfig): ServerLegTls | unde
     sessions: new Map(),
     certificates: new Map(),
   };
+}
+
+/**
+ * OpenSSL sends a key share for the first group only. MySQL takes none for X25519, OpenSSL's own first choice, and asks for
+ * another: one more round trip and one more key in each handshake. All servers take P-256. Servers that prefer a hybrid
+ * group still get it, where Node's OpenSSL has it (3.5 and newer).
+ */
+const SERVER_LEG_GROUPS = ['P-256', ...postQuantumGroups(), 'X25519', 'P-384', 'P-521'].join(':');
+
+function postQuantumGroups(): readonly string[] {
+  try {
+    createSecureContext({ ecdhCurve: 'X25519MLKEM768' });
+    return ['X25519MLKEM768'];
+  } catch {
+    return [];
+  }
 }
 
 function authorities({ sslCa }: LegTlsConfig, option: string): readonly CertificateFact[] {

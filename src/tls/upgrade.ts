@@ -25,6 +25,7 @@ import {
   tlsFailure,
 } from './failures.js';
 import { serverCertificate, subjectOf, weaknessesOfClient } from './known-certificates.js';
+import { withoutCertificate } from './ticket.js';
 import { weaknessesNegotiated } from './weaknesses.js';
 
 /**
@@ -119,7 +120,9 @@ export async function connectTls(
   let accepted: Pick<SavedSession, 'verifiedAt' | 'certificate'> | undefined;
   const saveSession = () => {
     if (newestTicket === undefined || accepted === undefined) return;
-    tls.sessions.set(server, { ticket: newestTicket, ...accepted });
+    const isTls13 = secured.getProtocol() === 'TLSv1.3';
+    const ticket = isTls13 ? withoutCertificate(newestTicket) : newestTicket;
+    tls.sessions.set(server, { ticket, ...accepted });
   };
   // TLS 1.3 sends tickets after the handshake, TLS 1.2 within it.
   secured.on('session', (ticket: Buffer) => {

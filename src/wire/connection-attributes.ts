@@ -33,13 +33,15 @@ export interface ConnectionAttributes {
 
 /** `tail`: what follows the plugin's name. Undefined where it does not begin with a whole field. */
 export function decodeAttributes(tail: Buffer): ConnectionAttributes | undefined {
+  if (tail.length === 0) return undefined;
   const reader = new ByteReader(tail);
   const field = unlessMalformed(() => reader.lengthEncodedBytes('connection attributes'));
   if (field === undefined) return undefined;
   const inside = new ByteReader(field);
   const read: Attribute[] = [];
   let end = 0;
-  for (;;) {
+  // An exception at the end of each would cost more than all the rest.
+  while (inside.remaining > 0) {
     const attribute = unlessMalformed(() => decodeAttribute(inside));
     if (attribute === undefined || attribute.name.length === 0) break;
     read.push(attribute);
