@@ -1,5 +1,6 @@
 /**
- * Hands what a socket receives to a function, read into one buffer that all sockets share.
+ * Hands what a socket receives to a function, read into one buffer that all sockets share. It is never replaced: a socket
+ * goes on reading into the buffer that it was given last. So whoever keeps bytes for later has to copy them.
  *
  * As a stream, Node allocates 64 KiB for every read, cuts it down to what came, and leaves it to the garbage collector:
  * 15 % of what a small query costs the proxy, and 45 % of a large result (docs/decisions/0019). A buffer of one's own is
@@ -13,7 +14,7 @@ const SHARED_BUFFER_LENGTH = 65_536;
 export interface ChunkReader {
   /**
    * From now on `onChunk` gets what comes, beginning with what the stream holds already, whenever the socket is not paused.
-   * The bytes are only there until it returns: see `writeChunk`.
+   * The bytes are only there until it returns; `ChunkWriter` sends them on.
    */
   start(onChunk: (bytes: Buffer) => void): void;
   /** From now on the stream gets what comes. */
@@ -23,7 +24,6 @@ export interface ChunkReader {
 interface Fields {
   readonly buffer: symbol;
   readonly callback: symbol;
-  readonly nextBuffer: symbol;
 }
 
 type SocketFields = Socket & {
@@ -33,7 +33,7 @@ type SocketFields = Socket & {
 
 const fields = findFields();
 const readers = new WeakMap<Socket, ChunkReader>();
-let shared = Buffer.allocUnsafeSlow(SHARED_BUFFER_LENGTH);
+const shared = Buffer.allocUnsafeSlow(SHARED_BUFFER_LENGTH);
 
 /** Always the same of one socket. */
 export function chunkReader(socket: Socket): ChunkReader {
@@ -47,29 +47,14 @@ export function chunkReader(socket: Socket): ChunkReader {
   return reader;
 }
 
-/** Writes bytes that came to `onChunk`. What can not be sent at once is kept without them being overwritten. */
-export function writeChunk(to: Socket, bytes: Buffer): void {
-  // Behind others that wait: the stream keeps the bytes where they are.
-  if (to.writableLength > 0) {
-    to.write(Buffer.from(bytes));
-    return;
-  }
-  to.write(bytes);
-  // TLS has encrypted them by now, or has made a copy.
-  if (to.writableLength > 0 && !isTls(to) && bytes.buffer === shared.buffer) {
-    shared = Buffer.allocUnsafeSlow(SHARED_BUFFER_LENGTH);
-  }
-}
-
 class SharedBufferReader implements ChunkReader {
   readonly #socket: Socket;
   #onChunk: ((bytes: Buffer) => void) | undefined;
 
-  constructor(socket: SocketFields, { buffer, callback, nextBuffer }: Fields) {
+  constructor(socket: SocketFields, { buffer, callback }: Fields) {
     this.#socket = socket;
     socket[buffer] = shared;
     socket[callback] = this.#onRead;
-    socket[nextBuffer] = () => shared;
     socket._handle?.useUserBuffer(shared);
   }
 
@@ -115,17 +100,12 @@ class StreamReader implements ChunkReader {
   }
 }
 
-function isTls(socket: Socket): boolean {
-  return 'encrypted' in socket;
-}
-
 /** Named by Node on a socket that was made in the documented way. */
 function findFields(): Fields | undefined {
   const onread = { buffer: Buffer.alloc(1), callback: () => true };
   const documented = new Socket({ onread } as SocketConstructorOpts);
   const symbols = Object.getOwnPropertySymbols(documented);
   const named = (name: string) => symbols.find(({ description }) => description === name);
-  const [buffer, callback, nextBuffer] = [named('kBuffer'), named('kBufferCb'), named('kBufferGen')];
-  if (buffer === undefined || callback === undefined || nextBuffer === undefined) return undefined;
-  return { buffer, callback, nextBuffer };
+  const [buffer, callback] = [named('kBuffer'), named('kBufferCb')];
+  return buffer === undefined || callback === undefined ? undefined : { buffer, callback };
 }

@@ -140,7 +140,9 @@ export class Session {
     const { route, observer } = this.#options;
     this.#record.serverAddress = server.name;
     if (route.config.client.sslMode === 'PASSTHROUGH') {
-      return { decision: await passFirstPackets(this.#client, server, this.#record, this.#clientWork.signal) };
+      return {
+        decision: await passFirstPackets(this.#client, server, this.#record, this.#clientWork.signal),
+      };
     }
     return handshake(this.#client, server, {
       route,

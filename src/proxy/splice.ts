@@ -6,7 +6,8 @@
 import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRecord } from '../observe/events.js';
 import type { CommandTracker } from '../wire/command-tracker.js';
-import { chunkReader, writeChunk } from './chunk-reader.js';
+import { chunkReader } from './chunk-reader.js';
+import { ChunkWriter } from './chunk-writer.js';
 
 /**
  * Why the relay ended: both sockets are closed; or they are paused in front of a COM_CHANGE_USER; or in front of something
@@ -46,6 +47,7 @@ export function splice(
 ): Promise<SpliceEnd> {
   return new Promise((resolve) => {
     const open = new Set([client, server]);
+    const [clientWriter, serverWriter] = [new ChunkWriter(client), new ChunkWriter(server)];
     let reason: CloseReason | undefined;
     let linger: NodeJS.Timeout | undefined;
     /** Of the client, not passed on yet: the beginning of a command. */
@@ -64,17 +66,23 @@ export function splice(
         server.destroy();
       }, LINGER_MS);
     };
+    const flush = () => {
+      clientWriter.flush();
+      serverWriter.flush();
+    };
     const onFirstEnd = (whose: CloseReason) => {
       reason ??= whose;
       if (linger === undefined) cutWhenSilent(moved());
     };
     const onEnd = (whose: CloseReason, other: Socket) => {
       onFirstEnd(whose);
+      flush();
       other.end();
     };
     const onClose = (whose: CloseReason, socket: Socket, other: Socket) => {
       onFirstEnd(whose);
       // What was relayed to the other side before is still delivered.
+      flush();
       other.destroySoon();
       open.delete(socket);
       if (open.size > 0) return;
@@ -85,7 +93,7 @@ export function splice(
     const toServer = (bytes: Buffer) => {
       record.clientBytes.in += bytes.length;
       record.serverBytes.out += bytes.length;
-      writeChunk(server, bytes);
+      serverWriter.write(bytes);
       if (server.writableLength >= MAX_PENDING_BYTES) client.pause();
     };
     const onClientBytes = (chunk: Buffer) => {
@@ -104,7 +112,7 @@ export function splice(
       tracker?.fromServer(chunk);
       if (tracker?.mustEnd) return detach('lost');
       record.clientBytes.out += chunk.length;
-      writeChunk(client, chunk);
+      clientWriter.write(chunk);
       if (client.writableLength >= MAX_PENDING_BYTES) server.pause();
       if (tracker?.isAtChangeUser) stopAtChangeUser(tracker);
     };
@@ -117,6 +125,7 @@ export function splice(
     };
     const detach = (end: SpliceEnd) => {
       detached = true;
+      flush();
       client.pause();
       server.pause();
       clearTimeout(patience);

@@ -167,3 +167,20 @@ export async function connectWith(
 
 export const resuming = (session: Buffer | undefined): tls.ConnectionOptions =>
   session === undefined ? {} : { session };
+
+/** Both ends of a TLS connection: `near` is the server's. */
+export async function acceptedPair(t: TestContext): Promise<{ near: tls.TLSSocket; far: tls.TLSSocket }> {
+  const identity = serverCertificate();
+  const { near: raw, far: clientRaw } = await socketPair(t);
+  const leg = clientLeg(identity);
+  const far = tls.connect({ socket: clientRaw, rejectUnauthorized: false });
+  const [{ socket: near }] = await Promise.all([
+    acceptTls(raw, leg, neverAborted),
+    once(far, 'secureConnect'),
+  ]);
+  t.after(() => {
+    near.destroy();
+    far.destroy();
+  });
+  return { near, far };
+}
