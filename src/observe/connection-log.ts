@@ -19,19 +19,23 @@ export function logObserver(log: Pick<Log, 'logger' | 'beforeClose'>): Observer 
   const logError = (connection: ConnectionRecord, error: ProxyError, more: object = {}) =>
     logFailure(connection, error.code, { ...more, ...causeOf(error) }, error.message);
   const logWeaknesses = weaknessLog(logger);
+  // Four in each connection, which at other levels are not even put together.
+  const debug = (fields: () => object, message: string) => {
+    if (logger.isLevelEnabled('debug')) logger.debug(fields(), message);
+  };
   return {
-    opened: (connection) => logger.debug(summary(connection), 'connection opened'),
+    opened: (connection) => debug(() => summary(connection), 'connection opened'),
     tlsEstablished: (connection, leg) => {
       const tls = leg === 'client' ? connection.clientTls : connection.serverTls;
-      logger.debug({ ...summary(connection), leg, ...describeTls(tls) }, 'TLS established');
+      debug(() => ({ ...summary(connection), leg, ...describeTls(tls) }), 'TLS established');
       logWeaknesses(connection, leg, tls);
     },
     established: (connection) => {
       established.add(connection);
-      logger.debug({ ...summary(connection), ...loginOf(connection) }, 'login accepted');
+      debug(() => ({ ...summary(connection), ...loginOf(connection) }), 'login accepted');
     },
     userChanged: (connection) =>
-      logger.debug({ ...summary(connection), ...loginOf(connection) }, 'user changed'),
+      debug(() => ({ ...summary(connection), ...loginOf(connection) }), 'user changed'),
     userChangeRefused: (connection, errno, attempt) =>
       logFailure(
         connection,

@@ -111,11 +111,16 @@ export type LoginAttempt = Pick<
 >;
 
 /** Of a connection of which nothing more is known yet, opened now. */
-export function newConnectionRecord(
-  known: Pick<ConnectionRecord, 'id' | 'route' | 'clientAddress'>,
-): ConnectionRecord {
+export function newConnectionRecord({
+  id,
+  route,
+  clientAddress,
+}: Pick<ConnectionRecord, 'id' | 'route' | 'clientAddress'>): ConnectionRecord {
+  // Not with a spread: V8 would give each record a shape of its own, and look up every field of every packet's counters.
   return {
-    ...known,
+    id,
+    route,
+    clientAddress,
     openedAt: Date.now(),
     serverAddress: '',
     serverVersion: '',
