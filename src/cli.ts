@@ -2,6 +2,7 @@
 /** The command line. The only place that sets the exit code. */
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { benchCommand } from './commands/bench.js';
 import { certsCommands } from './commands/certs.js';
 import { type Command, type CommandGroup, UsageError } from './commands/command.js';
 import { doctorCommand } from './commands/doctor.js';
@@ -15,6 +16,7 @@ import { packageVersion } from './version.js';
 const commands: readonly (Command | CommandGroup)[] = [
   startCommand,
   doctorCommand,
+  benchCommand,
   reportCommand,
   certsCommands,
 ];

@@ -40,6 +40,7 @@ const allowed: Record<string, readonly string[]> = {
   'config/': ['errors.ts', 'certs/certificate-facts.ts', 'certs/pem.ts'],
   'certs/': ['errors.ts', 'printable.ts'],
   'doctor/': ['proxy/', 'tls/', 'wire/', 'certs/', 'config/', 'observe/', 'errors.ts', 'printable.ts'],
+  'load/': ['config/model.ts', 'printable.ts'],
   'observe/': ['errors.ts', 'printable.ts', 'config/model.ts'],
   'workers/': ['service.ts', 'config/', 'proxy/', 'observe/', 'errors.ts', 'version.ts'],
   // Puts the parts together, for the command line and for programs alike.
@@ -48,6 +49,7 @@ const allowed: Record<string, readonly string[]> = {
   'commands/': [
     'service.ts',
     'doctor/',
+    'load/',
     'config/',
     'proxy/',
     'observe/',
@@ -75,9 +77,20 @@ const packageOwners: Record<string, readonly string[]> = {
   yargs: ['cli.ts', 'commands/'],
   zod: ['config/'],
   yaml: ['config/'],
-  mysql2: ['doctor/', 'commands/'],
+  mysql2: ['doctor/', 'load/', 'commands/'],
+  'hdr-histogram-js': ['load/latencies.ts'],
   'node:tls': ['tls/', 'doctor/', 'config/', 'certs/', 'observe/metrics/', 'commands/'],
-  'node:net': ['tls/', 'doctor/', 'config/', 'certs/', 'proxy/', 'observe/', 'workers/', 'commands/'],
+  'node:net': [
+    'tls/',
+    'doctor/',
+    'load/',
+    'config/',
+    'certs/',
+    'proxy/',
+    'observe/',
+    'workers/',
+    'commands/',
+  ],
 };
 
 interface Import {
