@@ -103,8 +103,10 @@ export function splice(
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       const passing = tracker.fromClient(bytes);
       if (tracker.mustEnd) return detach('lost');
-      held = passing === bytes.length ? NO_BYTES : Buffer.from(bytes.subarray(passing));
-      if (passing > 0) toServer(bytes.subarray(0, passing));
+      // Mostly all of it passes, and no view is needed.
+      const passesWhole = passing === bytes.length;
+      held = passesWhole ? NO_BYTES : Buffer.from(bytes.subarray(passing));
+      if (passing > 0) toServer(passesWhole ? bytes : bytes.subarray(0, passing));
       if (tracker.isAtChangeUser) stopAtChangeUser(tracker);
     };
     const onServerBytes = (chunk: Buffer) => {

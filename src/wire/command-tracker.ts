@@ -7,7 +7,7 @@
  * https://dev.mysql.com/doc/dev/mysql-server/latest/my__command_8h.html
  */
 import { COM_CHANGE_USER } from './change-user.js';
-import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH } from './framing.js';
+import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH, payloadLengthAt, sequenceIdAt } from './framing.js';
 import { ReplyKind } from './pending-replies.js';
 import { ReplyTracker } from './reply-tracker.js';
 
@@ -136,14 +136,14 @@ export class CommandTracker {
     let at = this.#payloadLeft;
     if (at > 0 && at <= end) this.#onPacketEnd(true);
     while (at + HEADER_LENGTH <= end) {
-      const header = bytes.readInt32LE(at);
-      const length = header & 0xffffff;
+      const length = payloadLengthAt(bytes, at);
+      const sequenceId = sequenceIdAt(bytes, at);
       const command = length === 0 ? 0 : bytes[at + HEADER_LENGTH];
       const goesOn = this.#isContinued;
-      if (goesOn) this.#onContinuation(header >>> 24);
-      else if (this.#replies.isUpload) this.#replies.uploaded(header >>> 24, length === 0);
+      if (goesOn) this.#onContinuation(sequenceId);
+      else if (this.#replies.isUpload) this.#replies.uploaded(sequenceId, length === 0);
       else if (command === undefined) break;
-      else if (!this.#beginCommand(command, header >>> 24)) break;
+      else if (!this.#beginCommand(command, sequenceId)) break;
       this.#isContinued = length === MAX_PAYLOAD_LENGTH;
       at += HEADER_LENGTH + length;
       if (at <= end) this.#onPacketEnd(goesOn);

@@ -40,7 +40,7 @@ export function decodeAttributes(tail: Buffer): ConnectionAttributes | undefined
   const inside = new ByteReader(field);
   const read: Attribute[] = [];
   let end = 0;
-  // An exception at the end of each would cost more than all the rest.
+  // Up to its end, which is no fault: an error costs more than all else here.
   while (inside.remaining > 0) {
     const attribute = unlessMalformed(() => decodeAttribute(inside));
     if (attribute === undefined || attribute.name.length === 0) break;

@@ -13,7 +13,7 @@
  * https://mariadb.com/docs/server/reference/clientserver-protocol
  */
 import { has } from './capabilities.js';
-import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH } from './framing.js';
+import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH, payloadLengthAt, sequenceIdAt } from './framing.js';
 import { PendingReplies, ReplyKind } from './pending-replies.js';
 import { ERR_HEADER, OK_HEADER, PROGRESS_REPORT_ERRNO } from './replies.js';
 import { lengthOfInteger, statusOfEof, statusOfOk } from './server-status.js';
@@ -151,14 +151,13 @@ export class ReplyTracker {
     const end = bytes.length;
     let at = this.#headLength === 0 ? this.#payloadLeft : this.#completeHead(bytes);
     while (at + HEADER_LENGTH <= end) {
-      const header = bytes.readInt32LE(at);
-      const length = header & 0xffffff;
+      const length = payloadLengthAt(bytes, at);
       if (at + HEADER_LENGTH + this.#lookedAt(length) > end) break;
-      this.#onPacket(bytes, at + HEADER_LENGTH, length, header >>> 24);
+      this.#onPacket(bytes, at + HEADER_LENGTH, length, sequenceIdAt(bytes, at));
       at += HEADER_LENGTH + length;
     }
     this.#payloadLeft = Math.max(at - end, 0);
-    if (at < end) this.#headLength = bytes.copy(this.#head, 0, at, end);
+    if (at < end) this.#addToHead(bytes, at, end - at);
   }
 
   #lookedAt(length: number): number {
@@ -169,22 +168,21 @@ export class ReplyTracker {
   #completeHead(bytes: Buffer): number {
     let taken = this.#addToHead(bytes, 0, HEADER_LENGTH);
     if (this.#headLength < HEADER_LENGTH) return bytes.length;
-    const header = this.#head.readInt32LE(0);
-    const length = header & 0xffffff;
+    const length = payloadLengthAt(this.#head, 0);
     const lookedAt = this.#lookedAt(length);
     taken += this.#addToHead(bytes, taken, HEADER_LENGTH + lookedAt);
     if (this.#headLength < HEADER_LENGTH + lookedAt) return bytes.length;
     this.#headLength = 0;
-    this.#onPacket(this.#head, HEADER_LENGTH, length, header >>> 24);
+    this.#onPacket(this.#head, HEADER_LENGTH, length, sequenceIdAt(this.#head, 0));
     return taken + length - lookedAt;
   }
 
-  /** Returns how many bytes it took. */
+  /** Returns how many bytes it took. One by one: `copy` makes a view for each call, which costs more than these few. */
   #addToHead(bytes: Buffer, from: number, wantedLength: number): number {
-    const missing = Math.max(wantedLength - this.#headLength, 0);
-    const copied = bytes.copy(this.#head, this.#headLength, from, from + missing);
-    this.#headLength += copied;
-    return copied;
+    let at = from;
+    while (at < bytes.length && this.#headLength < wantedLength)
+      this.#head[this.#headLength++] = bytes[at++] ?? 0;
+    return at - from;
   }
 
   /** `at`: where the payload begins. Of a payload that is not continued, what is looked at is there. */
