@@ -133,7 +133,7 @@ function docs(args) {
 }
 
 function bench(args) {
-  return runOrExit(process.execPath, ['dist/bench/point-select.js', ...args]);
+  return runOrExit(process.execPath, ['dist/bench/main.js', ...args]);
 }
 
 function filesBelow(folder) {

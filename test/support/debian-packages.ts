@@ -32,10 +32,17 @@ export async function unpackedPackages(wanted: WantedPackages): Promise<{ folder
   }
 }
 
-/** Starts an unpacked program with the C library it was built for, which may be newer than the machine's own. */
-export function unpackedProgram(folder: string, program: string): Program {
-  const libraryFolders = ['usr/lib/x86_64-linux-gnu', 'lib/x86_64-linux-gnu'].map((name) =>
-    path.join(folder, name),
+/**
+ * Starts an unpacked program with the C library it was built for, which may be newer than the machine's own.
+ * `privateLibraries`: folders, relative to `folder`, that only this program has libraries in.
+ */
+export function unpackedProgram(
+  folder: string,
+  program: string,
+  privateLibraries: readonly string[] = [],
+): Program {
+  const libraryFolders = ['usr/lib/x86_64-linux-gnu', 'lib/x86_64-linux-gnu', ...privateLibraries].map(
+    (name) => path.join(folder, name),
   );
   const loader = libraryFolders.map((name) => path.join(name, loaderName)).find((file) => existsSync(file));
   if (loader === undefined) throw new Error(`no ${loaderName} in ${folder}`);

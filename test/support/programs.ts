@@ -21,8 +21,11 @@ export function withArgs(program: Program, ...args: readonly string[]): Program 
 }
 
 /** The version line of a program, or why it does not run on this machine. */
-export async function versionLine(program: Program): Promise<string | Unavailable> {
-  const result = await run(program.file, [...program.args, '--version'], { env: program.env });
+export async function versionLine(
+  program: Program,
+  versionFlag = '--version',
+): Promise<string | Unavailable> {
+  const result = await run(program.file, [...program.args, versionFlag], { env: program.env });
   if (result.code === 0) return result.stdout.trim();
   const reason = result.stderr.trim().split('\n')[0] ?? '';
   return { unavailable: `${program.file} does not run here: exit code ${result.code} ${reason}` };
