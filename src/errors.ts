@@ -240,6 +240,22 @@ export const errorTable = {
     logLevel: 'error',
     cure: 'Name the classic MySQL port with --server: 3306 where the X Protocol has 33060.',
   },
+  server_not_as_greeted: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2012,
+    sqlState: 'HY000',
+    logLevel: 'warn',
+    cure: 'Connect again: it happens once after the server was changed, or where clients of different kinds share an address.',
+  },
+  server_asks_nothing_new: {
+    blame: 'server',
+    leg: 'server',
+    errno: 2012,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Connect again: connections to this server are not reused any more. Remove --reuse-server-connections for it.',
+  },
   // The server's own refusals. The client gets the server's packet; the log has these cures, too.
   server_host_blocked: {
     blame: 'server',

@@ -33,6 +33,7 @@ export async function startService(config: ProxyConfig, observers: readonly Obse
       : createMonitor(config, packageVersion(), {
           addresses: () => proxy?.addresses ?? [],
           certificates: () => proxy?.certificates() ?? [],
+          keptServers: () => proxy?.keptServers() ?? [],
           unreadyReason,
         });
   let admin: AdminServer | undefined;

@@ -58,6 +58,7 @@ function withStatistics(): Counting {
     traffic: () => new Map(),
     commands: new Map([[ROUTE, statistics]]),
     servers: () => [],
+    keptServers: () => [],
     certificates: () => [],
     reloads: () => ({
       succeeded: 0,

@@ -32,6 +32,7 @@ export function checkRoute(check: RouteCheck): void {
   checkServerLeg(check);
   checkProfiles(check);
   checkAuthentication(check);
+  checkReuse(check);
   checkCiphers(check);
 }
 
@@ -91,10 +92,14 @@ const ownTlsOptions = [
 /** Options that say how the proxy takes part in the login. */
 const authenticationOptions = ['auth-bridge', 'allow-cleartext', 'rsa-private-key'];
 
+/** Options of server connections that serve one client after the other. */
+const reuseOptions = ['reuse-server-connections', 'reuse-idle-timeout', 'reuse-max'];
+
 /** Must not be given where client and server do all of that between themselves. */
 export const meaninglessInPassthrough: readonly string[] = [
   ...ownTlsOptions,
   ...authenticationOptions,
+  ...reuseOptions,
   'report-plaintext',
 ];
 
@@ -108,6 +113,13 @@ function checkPassthrough({ route, given, problem }: RouteCheck): void {
     );
   }
   for (const option of authenticationOptions.filter(given)) {
+    problem(
+      option,
+      'has no meaning with --client-ssl-mode PASSTHROUGH, where the proxy takes no part in the login; remove it, or ' +
+        'choose another --client-ssl-mode',
+    );
+  }
+  for (const option of reuseOptions.filter(given)) {
     problem(
       option,
       'has no meaning with --client-ssl-mode PASSTHROUGH, where the proxy takes no part in the login; remove it, or ' +
@@ -269,6 +281,13 @@ function checkAuthentication({ route, warn }: RouteCheck): void {
 export function serverInPlaintext({ server, servers }: RouteConfig): Address | undefined {
   if (!['DISABLED', 'PREFERRED', 'AS_CLIENT'].includes(server.sslMode)) return undefined;
   return servers.find((address) => !isLoopbackAddress(address));
+}
+
+function checkReuse({ route, given, warn }: RouteCheck): void {
+  if (route.reuseServerConnections) return;
+  for (const option of ['reuse-idle-timeout', 'reuse-max'].filter(given)) {
+    warn(option, 'is not used without --reuse-server-connections; add it, or remove this option');
+  }
 }
 
 function checkCiphers({ route, problem }: RouteCheck): void {

@@ -68,6 +68,12 @@ export interface RouteConfig {
   readonly reportPlaintext: boolean;
   /** Whether the server is told of the client leg, where the client sends attributes. */
   readonly connectionAttributes: 'on' | 'off';
+  /** The server connection of a client that leaves serves the next one. */
+  readonly reuseServerConnections: boolean;
+  /** Milliseconds that a server connection waits for the next client. */
+  readonly reuseIdleTimeout: number;
+  /** Most server connections that wait at once. */
+  readonly reuseMax: number;
   /** PEM, RSA, 2048-8192 bit. Undefined: the proxy's own key. */
   readonly rsaPrivateKey?: string;
   readonly client: ClientLegConfig;

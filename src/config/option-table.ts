@@ -123,6 +123,35 @@ export const optionTable = [
     default: 'on',
   }),
   defineOption({
+    name: 'reuse-server-connections',
+    scope: 'route',
+    type: switchedOn,
+    metavar: '',
+    description:
+      'When a client leaves, keep its server connection, TLS and all, for the next client, which the server authenticates ' +
+      'on it by COM_CHANGE_USER. Recommended for applications that connect for every request, such as PHP. Only with ' +
+      'servers where that is safe (MySQL 8 and newer; the proxy finds out); see docs/reuse.md',
+    default: 'false',
+  }),
+  defineOption({
+    name: 'reuse-idle-timeout',
+    scope: 'route',
+    type: duration,
+    metavar: 'DURATION',
+    description:
+      'How long a server connection waits for the next client with reuse-server-connections. Keep it below the ' +
+      "server's wait_timeout",
+    default: '60s',
+  }),
+  defineOption({
+    name: 'reuse-max',
+    scope: 'route',
+    type: count,
+    metavar: 'COUNT',
+    description: 'How many server connections wait at most, for each route with reuse-server-connections',
+    default: '64',
+  }),
+  defineOption({
     name: 'rsa-private-key',
     scope: 'route',
     type: filePath,

@@ -49,6 +49,13 @@ export function logObserver(log: Pick<Log, 'logger' | 'beforeClose'>): Observer 
       if (code === 'login_refused') logFailure(connection, code, { errno }, 'login refused by the server');
       else logError(connection, new ProxyError(code, `refused by the server with error ${errno}`), { errno });
     },
+    reuseJudged: ({ route, server, serverVersion, because }) =>
+      logger.info(
+        { route, server, serverVersion: printableName(serverVersion) },
+        because === undefined
+          ? `connections to ${server} are reused: it asks anew at each change of user`
+          : `connections to ${server} are not reused, and each client gets a new one: ${because}`,
+      ),
     closed: (connection, reason) => {
       // Health checks and port scans open and close the port without a word.
       const isSilent = !established.has(connection) && connection.clientBytes.in === 0;
@@ -125,8 +132,10 @@ function details(connection: ConnectionRecord): object {
 
 /** What is known of a connection only when it is over. */
 function accessOf(connection: ConnectionRecord): object {
-  const { clientPlugin, clientTls, serverTls, clientBytes, serverBytes, commands } = connection;
+  const { clientPlugin, clientTls, serverTls, clientBytes, serverBytes, commands, serverConnection } =
+    connection;
   return {
+    ...(serverConnection === 'reused' ? { serverConnection } : {}),
     // Where no login was seen, there was no way in which it came about.
     ...(clientPlugin === '' ? {} : loginOf(connection)),
     clientLeg: { ...describeTls(clientTls), bytesIn: clientBytes.in, bytesOut: clientBytes.out },

@@ -43,6 +43,43 @@ export const PASSED_THROUGH: TlsDescription = Object.freeze({
  */
 export type AuthenticationPath = 'relayed' | 'translated' | 'bridged' | 'credentials';
 
+export type ServerConnection = 'fresh' | 'reused';
+
+/**
+ * Why a server connection that waited for another client, or was to, ended: nobody came in time; the server closed it, or
+ * did not empty the session; as many as allowed waited already; routes were reloaded, or the proxy stopped; the server, or the
+ * client that it was meant for, turned out to be unfit; it had served long enough; it was used up to find out about the server.
+ */
+export const keptEnds = [
+  'idle_timeout',
+  'server_closed',
+  'not_emptied',
+  'pool_full',
+  'reload',
+  'shutdown',
+  'unsafe',
+  'client_differs',
+  'worn_out',
+  'probed',
+] as const;
+export type KeptEnd = (typeof keptEnds)[number];
+
+/** Server connections of a route that wait for another client. */
+export interface KeptCount {
+  readonly route: string;
+  readonly count: number;
+}
+
+/** What was found out of a server, once for each version that it has. */
+export interface ReuseJudgement {
+  readonly route: string;
+  /** `HOST:PORT`. */
+  readonly server: string;
+  readonly serverVersion: string;
+  /** Why its connections are not reused, as a clause; undefined: they are. */
+  readonly because: string | undefined;
+}
+
 /** A certificate that a leg uses, or that its peer showed. */
 export interface CertificateInUse extends CertificateFact {
   readonly route: string;
@@ -84,6 +121,8 @@ export interface ConnectionRecord {
   serverVersion: string;
   /** The server's thread id, the one that KILL takes; 0 before the greeting. */
   serverThreadId: number;
+  /** Whether the server's connection was made for this client, or had been kept from an earlier one. */
+  serverConnection: ServerConnection;
   /** User name as the client sent it; empty before the login. */
   user: string;
   /** User that the proxy logged in as, by the credentials file; empty where the client logged in itself. */
@@ -125,6 +164,7 @@ export function newConnectionRecord({
     serverAddress: '',
     serverVersion: '',
     serverThreadId: 0,
+    serverConnection: 'fresh',
     user: '',
     serverUser: '',
     clientPlugin: '',
@@ -179,6 +219,10 @@ export interface Observer {
   failed?(connection: ConnectionRecord, error: ProxyError, attempt?: LoginAttempt): void;
   /** The server refused the login (its own ERR went through unchanged). */
   refused?(connection: ConnectionRecord, errno: number): void;
-  /** The connection is over and its sockets are closed. */
+  /** Of `--reuse-server-connections`, at any time. */
+  reuseJudged?(judgement: ReuseJudgement): void;
+  /** A server connection ended between two clients; `server` as `HOST:PORT`. At any time. */
+  keptServerEnded?(route: string, server: string, reason: KeptEnd): void;
+  /** The connection is over; its sockets are closed, but for a server's that is kept for another client. */
   closed?(connection: ConnectionRecord, reason: CloseReason): void;
 }

@@ -55,6 +55,7 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
     commands,
     servers: () => servers.all(),
     certificates: () => proxy.certificates(),
+    keptServers: () => proxy.keptServers(),
     reloads: () => reloads,
   });
   const history = new History(live, [...commands.values()]);

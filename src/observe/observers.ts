@@ -31,6 +31,9 @@ export function combineObservers(observers: readonly Observer[]): Observer {
       tell((observer) => observer.userChangeRefused?.(connection, errno, attempt)),
     failed: (connection, error, attempt) => tell((observer) => observer.failed?.(connection, error, attempt)),
     refused: (connection, errno) => tell((observer) => observer.refused?.(connection, errno)),
+    reuseJudged: (judgement) => tell((observer) => observer.reuseJudged?.(judgement)),
+    keptServerEnded: (route, server, reason) =>
+      tell((observer) => observer.keptServerEnded?.(route, server, reason)),
     closed: (connection, reason) => tell((observer) => observer.closed?.(connection, reason)),
   };
 }

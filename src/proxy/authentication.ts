@@ -14,18 +14,23 @@ import { asksForPassword, assertAnswerIsSafe, assertQuestionIsSafe } from '../au
 import { decodePublicKey, encryptPassword } from '../auth/rsa-exchange.js';
 import { wellFormed } from '../auth/well-formed.js';
 import { ProxyError } from '../errors.js';
+import type { Packet } from '../wire/framing.js';
 import { type AuthReply, decodeAuthReply, encodeAuthMoreData, startsPlugin } from '../wire/replies.js';
 import { accessDenied } from './access-denied.js';
 import { askForPassword, canBeBridged, receivePassword } from './client-password.js';
 import { decodeServerPacket } from './decoding.js';
 import type { ClientAbilities, Decision, Dialogue, Opening } from './dialogue.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
+import { nonceKey } from './server-origin.js';
 
 /** Dialogues of Kerberos and PAM take under ten rounds; an endless one is a fault. */
 const MAX_ROUNDS = 20;
 
-/** Rejects with a ProxyError that the client has not been told of yet, or with the signal's reason. */
-export async function authenticate(opening: Opening, dialogue: Dialogue): Promise<Decision> {
+/**
+ * `first`: the server's first packet, where it has been read. Rejects with a ProxyError that the client has not been told of
+ * yet, or with the signal's reason.
+ */
+export async function authenticate(opening: Opening, dialogue: Dialogue, first?: Packet): Promise<Decision> {
   const { client, server, route, record, signal } = dialogue;
   const { abilities, storedPassword } = opening;
   let { plugin, beforeOk } = opening;
@@ -34,7 +39,7 @@ export async function authenticate(opening: Opening, dialogue: Dialogue): Promis
   let waitsForKey: Buffer | undefined;
   try {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const { payload } = await server.port.read(signal);
+      const { payload } = round === 0 && first !== undefined ? first : await server.port.read(signal);
       const reply = decodeServerPacket(server.name, () => decodeAuthReply(payload, dialogue.multiFactor));
       if (reply.kind === 'ok') return accept(payload, beforeOk, dialogue);
       if (reply.kind === 'err') {
@@ -47,7 +52,10 @@ export async function authenticate(opening: Opening, dialogue: Dialogue): Promis
         waitsForKey = undefined;
         continue;
       }
-      if (startsPlugin(reply)) ({ plugin, data: nonce } = reply);
+      if (startsPlugin(reply)) {
+        ({ plugin, data: nonce } = reply);
+        server.nonces?.add(nonceKey(nonce));
+      }
       if (reply.kind === 'old-auth-switch') plugin = 'mysql_old_password';
       record.serverPlugin = plugin;
       if (reply.kind === 'next-factor') {

@@ -24,7 +24,7 @@ const PATIENCE_MS = 2_000;
 const MAX_ROUNDS = 6;
 
 /** At most 16 bytes, the limit of MySQL 5.6. Seen by the server's administrator in "Access denied" notes. */
-const USER_OF_ABANDONED_LOGINS = 'proxy_abandoned';
+export const USER_OF_ABANDONED_LOGINS = 'proxy_abandoned';
 
 const COM_QUIT = Buffer.from([0x01]);
 
@@ -75,9 +75,21 @@ async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<L
   return undefined;
 }
 
+/** Ends a session that waits for a command. Resolves when the socket is closed, soon in any case. */
+export async function quitServer(socket: Socket, hurry?: AbortSignal): Promise<void> {
+  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not close in time'));
+  try {
+    await quit(socket, hurry === undefined ? limit.signal : AbortSignal.any([hurry, limit.signal]));
+  } finally {
+    limit.clear();
+    socket.destroy();
+  }
+}
+
 /** Servers close the connection in answer. Resolves then, or when the signal is aborted. */
 function quit(socket: Socket, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (socket.closed) resolve();
     socket.once('close', () => resolve());
     signal.addEventListener('abort', () => resolve(), { once: true });
     if (signal.aborted) resolve();
@@ -102,6 +114,6 @@ function headOfPlaintextLogin({ capabilities, characterSet }: Greeting): Buffer 
 }
 
 /** As long as a native scramble; no zero byte in the middle, no length that means something to a plugin. */
-function wrongAnswer(): Buffer {
+export function wrongAnswer(): Buffer {
   return Buffer.from(randomBytes(20).map((byte) => byte | 1));
 }

@@ -34,6 +34,8 @@ export interface ServerLeg {
   stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'asking' | 'decided' | 'idle';
   /** Payload of the SSLRequest that this server got: the login behind it must begin with the same bytes. */
   sslRequest: Buffer | undefined;
+  /** Where the connection may serve other clients afterwards: each nonce that a client was asked to answer, as latin1. */
+  nonces?: Set<string> | undefined;
 }
 
 /** As servers write it: a listener for both families sees 127.0.0.1 as ::ffff:127.0.0.1. Empty on a unix socket. */

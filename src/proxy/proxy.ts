@@ -9,7 +9,7 @@ import {
   type RouteConfig,
 } from '../config/model.js';
 import { ProxyError } from '../errors.js';
-import type { CertificateInUse, Observer } from '../observe/events.js';
+import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { type Listener, listen } from './listener.js';
 import { certificatesOf, createRoute, type Route } from './route.js';
@@ -29,6 +29,8 @@ export interface RunningProxy {
   connections(): number;
   /** Those in use for new connections, and those that servers showed last. */
   certificates(): readonly CertificateInUse[];
+  /** Server connections that wait for a client, of each route that keeps some. */
+  keptServers(): readonly KeptCount[];
   /**
    * Uses another configuration, and newly read certificate files, for connections accepted from now on. All or nothing:
    * rejects and changes nothing when a file is unusable, or when routes or listen addresses differ.
@@ -52,9 +54,11 @@ export async function startProxy(
   const admitted = new Set<Session>();
   let config = initial;
   const ownKey = ownRsaKey(config.stateDirectory);
-  let routes = createRoutes(config, ownKey);
+  let routes = createRoutes(config, ownKey, observer);
   await checkOwnKey(config, ownKey);
   let accepting = true;
+  /** Of the routes before the latest reload. */
+  let closing: Promise<void> = Promise.resolve();
   let lastId = 0;
 
   const accept = (routeName: string, isUnix: boolean, socket: Socket) => {
@@ -106,10 +110,16 @@ export async function startProxy(
     ready: () => accepting,
     connections: () => sessions.size,
     certificates: () => [...routes.values()].flatMap(certificatesOf),
+    keptServers: () =>
+      [...routes.values()].flatMap(({ config: { name }, kept }) =>
+        kept === undefined ? [] : [{ route: name, count: kept.size }],
+      ),
     reload: async (next) => {
       assertSameListeners(config.routes, next.routes);
-      const nextRoutes = createRoutes(next, ownKey, routes);
+      const nextRoutes = createRoutes(next, ownKey, observer, routes);
       await checkOwnKey(next, ownKey);
+      // Nothing that was agreed on before the reload is given to anyone behind it.
+      closing = closeKept(routes, 'reload');
       routes = nextRoutes;
       config = next;
     },
@@ -120,6 +130,7 @@ export async function startProxy(
       for (const session of sessions)
         session.stop(new ProxyError('proxy_shutdown', 'Server shutdown in progress'));
       await Promise.all([...closed, ...[...sessions].map((session) => session.ended)]);
+      await Promise.all([closing, closeKept(routes, 'shutdown')]);
     },
   };
 }
@@ -127,11 +138,17 @@ export async function startProxy(
 function createRoutes(
   { routes, users }: ProxyConfig,
   ownKey: RsaKeySource,
+  observer: Observer,
   before?: ReadonlyMap<string, Route>,
 ): ReadonlyMap<string, Route> {
   return new Map(
-    routes.map((route) => [route.name, createRoute(route, users, ownKey, before?.get(route.name))]),
+    routes.map((route) => [route.name, createRoute(route, users, ownKey, observer, before?.get(route.name))]),
   );
+}
+
+/** Sessions that go on end their server's connection when they are over. */
+async function closeKept(routes: ReadonlyMap<string, Route>, reason: 'reload' | 'shutdown'): Promise<void> {
+  await Promise.all([...routes.values()].map(({ kept }) => kept?.close(reason)));
 }
 
 /** What is wrong with the key that is kept should be known now, not when the first client needs it. */

@@ -2,13 +2,14 @@
 import { BlockList, isIP } from 'node:net';
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
 import { demandsTls, formatAddress, type RouteConfig, type UserCredential } from '../config/model.js';
-import type { CertificateFact, CertificateInUse } from '../observe/events.js';
+import type { CertificateFact, CertificateInUse, Observer } from '../observe/events.js';
 import {
   type ClientLegTls,
   createClientLegTls,
   createServerLegTls,
   type ServerLegTls,
 } from '../tls/contexts.js';
+import { KeptServers } from './kept-servers.js';
 
 export interface Route {
   readonly config: RouteConfig;
@@ -21,16 +22,19 @@ export interface Route {
   readonly rsaKey: RsaKeySource;
   /** Those whose login the proxy checks itself, of this route and of all. */
   readonly users: readonly UserCredential[];
+  /** Server connections for the clients to come; undefined where each client gets a new one. Ends with the route. */
+  readonly kept: KeptServers | undefined;
 }
 
 /**
- * Throws where a certificate, key or cipher list is unusable. `ownKey` serves routes that are given no RSA key. `before` is
- * the route that this one replaces.
+ * Throws where a certificate, key or cipher list is unusable. `ownKey` serves routes that are given no RSA key. `observer` is
+ * told of kept server connections. `before` is the route that this one replaces.
  */
 export function createRoute(
   config: RouteConfig,
   users: readonly UserCredential[],
   ownKey: RsaKeySource,
+  observer: Observer,
   before?: Route,
 ): Route {
   const serverTls = config.client.sslMode === 'PASSTHROUGH' ? undefined : createServerLegTls(config.server);
@@ -46,7 +50,14 @@ export function createRoute(
     plaintextNetworks: networks(config.client.plaintextFrom),
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
     users: users.filter(({ route }) => route === undefined || route === config.name),
+    kept: keptServers(config, observer),
   };
+}
+
+function keptServers(config: RouteConfig, observer: Observer): KeptServers | undefined {
+  if (!config.reuseServerConnections || config.client.sslMode === 'PASSTHROUGH') return undefined;
+  const { name, reuseMax, reuseIdleTimeout } = config;
+  return new KeptServers({ route: name, max: reuseMax, idleTimeout: reuseIdleTimeout, observer });
 }
 
 /** Those of the files, and those that servers showed last. */

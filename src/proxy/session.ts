@@ -1,7 +1,6 @@
 /** One client's connection from accept to the end: opens the server leg, runs the handshake, relays, tells observers. */
 import type { Socket } from 'node:net';
 import { isServerLegExposed } from '../auth/leg-security.js';
-import { formatAddress } from '../config/model.js';
 import { ProxyError, serverRefusal, toProxyError } from '../errors.js';
 import {
   type CloseReason,
@@ -14,19 +13,25 @@ import {
 import { isCompressed } from '../wire/capabilities.js';
 import { COM_CHANGE_USER } from '../wire/change-user.js';
 import { CommandTracker } from '../wire/command-tracker.js';
-import { encodeErr } from '../wire/replies.js';
 import { changeUser } from './change-user.js';
+import { clientAddressOf, clientHostOf } from './client-address.js';
 import { commandMeter, countCommand } from './command-meter.js';
 import type { Decision, SessionTerms } from './dialogue.js';
+import { dismissClient, farewell } from './farewell.js';
+import type { HandshakeContext } from './greet-client.js';
 import { type HandshakeResult, handshake } from './handshake.js';
+import { handshakeOnKept } from './kept-login.js';
 import { leaveServer } from './leave-server.js';
-import { type ClientLeg, ignoreErrors, plainAddress, type ServerLeg, tuneSocket } from './legs.js';
+import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { passFirstPackets } from './passthrough.js';
 import { passesWhenLost } from './plan.js';
+import type { Reservation } from './reservation.js';
 import { mayStayPlaintext, type Route } from './route.js';
+import type { ServerOrigin } from './server-origin.js';
 import { openServer } from './servers.js';
 import { splice } from './splice.js';
+import { unlessAborted } from './unless-aborted.js';
 
 export interface SessionOptions {
   readonly id: number;
@@ -44,11 +49,8 @@ export interface SessionOptions {
   readonly isUnix: boolean;
 }
 
-/** How long a client that was told of an error has to read it and close, in milliseconds. */
-const FAREWELL_MS = 1_000;
-
 export class Session {
-  /** Resolves when both sockets are closed and the observers know; never rejects. */
+  /** Resolves when the client's socket is closed, the server's too or kept for another client, and the observers know; never rejects. */
   readonly ended: Promise<void>;
   readonly #options: SessionOptions;
   readonly #record: ConnectionRecord;
@@ -60,6 +62,10 @@ export class Session {
   /** Aborted by `stop`: no time is left for good manners. */
   readonly #stopped = new AbortController();
   #relayed: readonly Socket[] = [];
+  /** The connection to the server that is to be left in good order. */
+  #server: Promise<ServerLeg> | undefined;
+  /** A kept one that the client may get. */
+  #reservation: Reservation | undefined;
   /** Why servers that were tried did not answer. */
   readonly #unreachable: ProxyError[] = [];
   /** The COM_CHANGE_USER that came to nothing last. */
@@ -109,60 +115,102 @@ export class Session {
   }
 
   async #serve(): Promise<CloseReason> {
-    const { route, connectTimeout, observer } = this.#options;
-    const record = this.#record;
-    let opening: Promise<ServerLeg> | undefined;
+    const { observer } = this.#options;
     try {
       this.#refuseEarly();
-      const { server, decision, terms } = await this.#inTime(async () => {
-        opening = openServer(route.config.servers, {
-          connectTimeout,
-          signal: this.#deadline.signal,
-          bytes: record.serverBytes,
-          onReached: (address, seconds) => observer.serverReached?.(record, address, seconds),
-          onUnreachable: (address, error) => {
-            this.#unreachable.push(error);
-            observer.serverUnreachable?.(record, address, error);
-          },
-        });
-        const reached = await unlessAborted(opening, this.#clientWork.signal);
-        return { server: reached, ...(await this.#negotiate(reached)) };
-      });
+      const { server, decision, terms, origin } = await this.#inTime(() => this.#logIn());
       if (!decision.accepted) return this.#refuse(server, decision.errno);
-      observer.established?.(record);
-      return await this.#relay(server, terms);
+      observer.established?.(this.#record);
+      return await this.#relay(server, terms, origin);
     } catch (thrown) {
-      return this.#fail(toProxyError(thrown), opening);
+      return this.#fail(toProxyError(thrown));
     }
   }
 
-  async #negotiate(server: ServerLeg): Promise<HandshakeResult> {
+  async #logIn(): Promise<HandshakeResult> {
+    const { kept } = this.#options.route;
+    const host = clientHostOf(this.#client);
+    this.#reservation = kept?.take(host);
+    const result = await this.#negotiate(this.#reservation);
+    if (result.decision.accepted && result.origin !== undefined) kept?.learn(host, result.origin);
+    return result;
+  }
+
+  async #negotiate(reservation: Reservation | undefined): Promise<HandshakeResult> {
     const { route, observer } = this.#options;
-    this.#record.serverAddress = server.name;
-    if (route.config.client.sslMode === 'PASSTHROUGH') {
-      return {
-        decision: await passFirstPackets(this.#client, server, this.#record, this.#clientWork.signal),
-      };
-    }
-    return handshake(this.#client, server, {
+    const context: HandshakeContext = {
       route,
       record: this.#record,
       observer,
       deadline: this.#deadline.signal,
       signal: this.#clientWork.signal,
       onClientGone: this.#onClientGone,
-    });
+    };
+    if (reservation !== undefined) {
+      return handshakeOnKept(this.#client, reservation, {
+        ...context,
+        onServer: (server) => {
+          this.#server = Promise.resolve(server);
+        },
+        openServer: () => this.#openServer(),
+      });
+    }
+    const server = await this.#openServer();
+    if (route.config.client.sslMode === 'PASSTHROUGH') {
+      this.#record.serverAddress = server.name;
+      return {
+        server,
+        decision: await passFirstPackets(this.#client, server, this.#record, this.#clientWork.signal),
+      };
+    }
+    return handshake(this.#client, server, context);
   }
 
-  /** Until the connection ends, with a stop at each COM_CHANGE_USER that the proxy has to take part in. */
-  async #relay(server: ServerLeg, terms: SessionTerms | undefined): Promise<CloseReason> {
-    const tracker = terms && this.#trackerFor(terms);
+  #openServer(): Promise<ServerLeg> {
+    const { route, connectTimeout, observer } = this.#options;
+    const { servers } = route.config;
+    const record = this.#record;
+    this.#server = openServer(servers, {
+      connectTimeout,
+      signal: this.#deadline.signal,
+      bytes: record.serverBytes,
+      onReached: (address, seconds) => observer.serverReached?.(record, address, seconds),
+      onUnreachable: (address, error) => {
+        this.#unreachable.push(error);
+        observer.serverUnreachable?.(record, address, error);
+      },
+    }).then((server) => {
+      record.serverAddress = server.name;
+      route.kept?.serverReached(server.address === servers[0]);
+      return server;
+    });
+    return unlessAborted(this.#server, this.#clientWork.signal);
+  }
+
+  /**
+   * Until the connection ends, with a stop at each COM_CHANGE_USER that the proxy has to take part in. `origin`: the server's
+   * connection may serve another client afterwards.
+   */
+  async #relay(
+    server: ServerLeg,
+    terms: SessionTerms | undefined,
+    origin: ServerOrigin | undefined,
+  ): Promise<CloseReason> {
+    const { kept } = this.#options.route;
+    const stopsAtQuit = origin !== undefined && kept?.wants(origin) === true;
+    const tracker = terms && this.#trackerFor(terms, stopsAtQuit);
     for (;;) {
       const [client, upstream] = [this.#client.port.release(), server.port.release()];
       this.#relayed = [client, upstream];
       if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
       const end = await splice(client, upstream, this.#record, tracker);
-      if (end !== 'change_user' && end !== 'lost')
+      if (end === 'quit' && origin !== undefined) {
+        this.#relayed = [client];
+        kept?.offer(upstream, origin);
+        await farewell(client);
+        return 'client_closed';
+      }
+      if (end !== 'change_user' && end !== 'lost' && end !== 'quit')
         return this.#stopped.signal.aborted ? 'proxy_shutdown' : end;
       this.#relayed = [];
       this.#client.port = this.#clientPort(client);
@@ -185,12 +233,13 @@ export class Session {
   }
 
   /** Undefined where packets can not be seen. */
-  #trackerFor(terms: SessionTerms): CommandTracker | undefined {
+  #trackerFor(terms: SessionTerms, stopsAtQuit: boolean): CommandTracker | undefined {
     const { route, observer } = this.#options;
     if (isCompressed(terms.capabilities)) return undefined;
     return new CommandTracker(terms.capabilities, {
       isExposed: isServerLegExposed(terms.legs),
       passesWhenLost: passesWhenLost(terms, route),
+      stopsAtQuit,
       meter: commandMeter(this.#record, observer),
     });
   }
@@ -243,18 +292,19 @@ export class Session {
   /** The server refused the login, and the client has its ERR. */
   async #refuse(server: ServerLeg, errno: number): Promise<CloseReason> {
     this.#options.observer.refused?.(this.#record, errno);
-    await Promise.all([this.#dismissClient(), leaveServer(server, this.#stopped.signal)]);
+    await Promise.all([dismissClient(this.#client), leaveServer(server, this.#stopped.signal)]);
     return serverRefusal(errno) ?? 'login_refused';
   }
 
-  async #fail(error: ProxyError, opening: Promise<ServerLeg> | undefined): Promise<CloseReason> {
+  async #fail(error: ProxyError): Promise<CloseReason> {
     this.#options.observer.failed?.(this.#record, error, this.#failedChange);
     // A client that leaves while its server is still being reached must leave the server in good order all the same.
-    const leaving = opening?.then(
+    const leaving = this.#server?.then(
       (server) => leaveServer(server, this.#stopped.signal),
       () => {},
     );
-    await Promise.all([this.#dismissClient(error), leaving]);
+    this.#reservation?.giveBack();
+    await Promise.all([dismissClient(this.#client, error), leaving]);
     return error.code;
   }
 
@@ -307,60 +357,9 @@ export class Session {
     const what = `no server answered within ${seconds} s${tried === '' ? '' : ` (${tried})`}`;
     return new ProxyError('server_silent', what);
   }
-
-  /** Tells the client of the error (without one it has the server's own ERR already), and waits until it has closed. */
-  #dismissClient(error?: ProxyError): Promise<void> {
-    const { port, stage, isProtocol41, hidesClientErrors } = this.#client;
-    const { socket } = port;
-    // In the middle of a TLS handshake nothing can be said that the client would understand.
-    if (stage === 'upgrading' || error?.code === 'client_gone') socket.destroy();
-    else if (error !== undefined) {
-      const { sqlState } = error.definition;
-      const errno = hidesClientErrors ? error.serverErrno : error.definition.errno;
-      port.write(encodeErr(errno, isProtocol41 ? sqlState : undefined, error.clientText));
-    }
-    port.release();
-    return farewell(socket);
-  }
-}
-
-/** As in logs: without the `::ffff:` that a listener for both kinds of addresses sees. */
-function clientAddressOf(
-  client: { readonly isUnix: boolean; readonly remoteAddress: string },
-  port: number,
-): string {
-  if (client.isUnix) return 'unix';
-  if (client.remoteAddress === '') return 'unknown';
-  return formatAddress({ kind: 'tcp', host: plainAddress(client), port });
 }
 
 function loginOf(record: ConnectionRecord): LoginAttempt {
   const { user, serverUser, clientPlugin, serverPlugin, authentication, clientProgram } = record;
   return { user, serverUser, clientPlugin, serverPlugin, authentication, clientProgram };
-}
-
-/** Sends what is written, and closes as soon as the peer does, or after FAREWELL_MS. */
-function farewell(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket.closed) return resolve();
-    const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
-    socket.on('close', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    ignoreErrors(socket);
-    socket.end();
-    // Unread input would turn the close into a reset, which may overtake the error on its way to the client.
-    socket.resume();
-  });
-}
-
-/** Settles as the promise does, or rejects as soon as the signal is aborted; the promise goes on by itself then. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

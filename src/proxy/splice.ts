@@ -10,10 +10,10 @@ import { chunkReader } from './chunk-reader.js';
 import { ChunkWriter } from './chunk-writer.js';
 
 /**
- * Why the relay ended: both sockets are closed; or they are paused in front of a COM_CHANGE_USER; or in front of something
- * that must not pass, because it is not known any more what is a command.
+ * Why the relay ended: both sockets are closed; or they are paused in front of a COM_CHANGE_USER; or behind a COM_QUIT that
+ * the server did not get; or in front of something that must not pass, because it is not known any more what is a command.
  */
-export type SpliceEnd = CloseReason | 'change_user' | 'lost';
+export type SpliceEnd = CloseReason | 'change_user' | 'quit' | 'lost';
 
 /**
  * How long, in milliseconds, one direction may stay silent after the other has ended before both sockets are cut. Only a
@@ -108,6 +108,7 @@ export function splice(
       held = passesWhole ? NO_BYTES : Buffer.from(bytes.subarray(passing));
       if (passing > 0) toServer(passesWhole ? bytes : bytes.subarray(0, passing));
       if (tracker.isAtChangeUser) stopAtChangeUser(tracker);
+      else if (tracker.isAtQuit) stopAtQuit();
     };
     const onServerBytes = (chunk: Buffer) => {
       record.serverBytes.in += chunk.length;
@@ -124,6 +125,11 @@ export function splice(
       if (at.isIdle || at.isLost) return detach('change_user');
       patience ??= setTimeout(detach, HELD_MS, 'change_user');
       patience.refresh();
+    };
+    const stopAtQuit = () => {
+      record.clientBytes.in += held.length;
+      held = NO_BYTES;
+      detach('quit');
     };
     const detach = (end: SpliceEnd) => {
       detached = true;

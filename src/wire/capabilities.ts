@@ -13,7 +13,9 @@ export const CLIENT_SECURE_CONNECTION = 0x0000_8000;
 export const CLIENT_PLUGIN_AUTH = 0x0008_0000;
 export const CLIENT_CONNECT_ATTRS = 0x0010_0000;
 export const CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA = 0x0020_0000;
+export const CLIENT_DEPRECATE_EOF = 0x0100_0000;
 export const CLIENT_ZSTD_COMPRESSION = 0x0400_0000;
+export const CLIENT_QUERY_ATTRIBUTES = 0x0800_0000;
 export const CLIENT_MULTI_FACTOR = 0x1000_0000;
 /** Means something to the peer that sets it only; servers set it together with CLIENT_SSL. */
 export const CLIENT_SSL_VERIFY_SERVER_CERT = 0x4000_0000;

@@ -6,8 +6,8 @@
  *   [plugin NUL] | [attributes]]
  */
 import { ByteReader, MalformedPacketError } from './bytes.js';
-import { CLIENT_PLUGIN_AUTH, CLIENT_SECURE_CONNECTION, has } from './capabilities.js';
-import type { Identity } from './login.js';
+import { CLIENT_CONNECT_ATTRS, CLIENT_PLUGIN_AUTH, CLIENT_SECURE_CONNECTION, has } from './capabilities.js';
+import type { Identity, Login } from './login.js';
 
 export const COM_CHANGE_USER = 0x11;
 
@@ -77,5 +77,49 @@ export function withChangeUserIdentity(
     set,
     Buffer.from(hasPlugin ? `${authPlugin}\0` : '', 'latin1'),
     tail,
+  ]);
+}
+
+const COMMAND = Buffer.from([COM_CHANGE_USER]);
+const NO_BYTES = Buffer.alloc(0);
+const NO_ATTRIBUTES = Buffer.alloc(1);
+/** Of a HandshakeResponse41. */
+const CHARACTER_SET_OFFSET = 8;
+
+/**
+ * The command that asks of a session what a login asks of a new connection: the same schema, character set and attributes.
+ * For servers with which plugins are agreed on; `tail` as the server is to get it. Throws MalformedPacketError for a login
+ * from before 4.1.
+ */
+export function changeUserForLogin(login: Login, identity: Identity, tail: Buffer): Buffer {
+  if (!login.isProtocol41) throw new MalformedPacketError('a login from before MySQL 4.1');
+  const { capabilities, schemaBytes, payload } = login;
+  const attributes = has(capabilities, CLIENT_CONNECT_ATTRS) ? tail : NO_BYTES;
+  return encodeChangeUser(identity, capabilities, payload.readUInt8(CHARACTER_SET_OFFSET), {
+    schemaBytes,
+    attributes,
+  });
+}
+
+/**
+ * For servers with which plugins are agreed on. `capabilities` say whether they expect attributes, if only an empty field;
+ * `characterSet`: 0-255.
+ */
+export function encodeChangeUser(
+  { user, authResponse, authPlugin }: Identity,
+  capabilities: number,
+  characterSet: number,
+  { schemaBytes = NO_BYTES, attributes = NO_BYTES }: { schemaBytes?: Buffer; attributes?: Buffer } = {},
+): Buffer {
+  const needsField = attributes.length === 0 && has(capabilities, CLIENT_CONNECT_ATTRS);
+  return Buffer.concat([
+    COMMAND,
+    user,
+    Buffer.from([0, authResponse.length]),
+    authResponse,
+    schemaBytes,
+    Buffer.from([0, characterSet, 0]),
+    Buffer.from(`${authPlugin}\0`, 'latin1'),
+    needsField ? NO_ATTRIBUTES : attributes,
   ]);
 }

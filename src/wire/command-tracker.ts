@@ -11,6 +11,34 @@ import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH, payloadLengthAt, sequenceIdAt } from
 import { ReplyKind } from './pending-replies.js';
 import { ReplyTracker } from './reply-tracker.js';
 
+const COM_QUIT = 0x01;
+
+/**
+ * Commands, as bits, whose traces in a session a COM_RESET_CONNECTION takes away. Not among them is all that has to do with
+ * replication and COM_SET_OPTION, whose setting outlives even a change of user.
+ */
+const TRACELESS_COMMANDS =
+  bitOf(0x02) | // COM_INIT_DB
+  bitOf(0x03) | // COM_QUERY
+  bitOf(0x04) | // COM_FIELD_LIST
+  bitOf(0x07) | // COM_REFRESH
+  bitOf(0x09) | // COM_STATISTICS
+  bitOf(0x0a) | // COM_PROCESS_INFO
+  bitOf(0x0c) | // COM_PROCESS_KILL
+  bitOf(0x0d) | // COM_DEBUG
+  bitOf(0x0e) | // COM_PING
+  bitOf(0x16) | // COM_STMT_PREPARE
+  bitOf(0x17) | // COM_STMT_EXECUTE
+  bitOf(0x18) | // COM_STMT_SEND_LONG_DATA
+  bitOf(0x19) | // COM_STMT_CLOSE
+  bitOf(0x1a) | // COM_STMT_RESET
+  bitOf(0x1c) | // COM_STMT_FETCH
+  bitOf(0x1f); // COM_RESET_CONNECTION
+
+function bitOf(command: number): number {
+  return 1 << command;
+}
+
 /** The commands whose reply may ask for a file. */
 const COM_QUERY = 0x03;
 const COM_STMT_EXECUTE = 0x17;
@@ -58,6 +86,8 @@ export interface TrackerOptions {
   readonly passesWhenLost?: boolean;
   /** Whoever is on the server's wire may say anything to have a command taken for something else, and could have a password by it. */
   readonly isExposed?: boolean;
+  /** A COM_QUIT that leaves nothing behind is not passed on: the server's connection may serve another client. */
+  readonly stopsAtQuit?: boolean;
   readonly meter?: CommandMeter | undefined;
 }
 
@@ -69,7 +99,10 @@ export class CommandTracker {
   readonly #isExposed: boolean;
   readonly #meter: CommandMeter | undefined;
   readonly #passesWhenLost: boolean;
+  readonly #stopsAtQuit: boolean;
   #isAtChangeUser = false;
+  #isAtQuit = false;
+  #leavesTraces = false;
   /** The latest packet is continued by the next one, which begins nothing. */
   #isContinued = false;
   /** Bytes of the latest packet that have not been passed on yet. */
@@ -83,7 +116,7 @@ export class CommandTracker {
   /** `capabilities`: those that client and server agreed on. */
   constructor(
     capabilities: number,
-    { isExposed = false, passesWhenLost = false, meter }: TrackerOptions = {},
+    { isExposed = false, passesWhenLost = false, stopsAtQuit = false, meter }: TrackerOptions = {},
   ) {
     this.#replies = new ReplyTracker(
       capabilities,
@@ -91,12 +124,21 @@ export class CommandTracker {
     );
     this.#passesWhenLost = passesWhenLost;
     this.#isExposed = isExposed;
+    this.#stopsAtQuit = stopsAtQuit;
     this.#meter = meter;
   }
 
   /** The client's next command is a COM_CHANGE_USER: nothing is passed on until `changeUserDone`. */
   get isAtChangeUser(): boolean {
     return this.#isAtChangeUser;
+  }
+
+  /**
+   * The client has left with a COM_QUIT, which has not been passed on, and the server's session is idle, outside of a
+   * transaction, and had no command whose traces can not be taken away. With `stopsAtQuit` only.
+   */
+  get isAtQuit(): boolean {
+    return this.#isAtQuit;
   }
 
   /** Every command passed on so far was passed on whole, and has its whole reply. */
@@ -132,7 +174,7 @@ export class CommandTracker {
     // Nothing but a COM_CHANGE_USER matters there, and only where someone may have made the tracker believe in a stream.
     if (this.isStream && !this.#isExposed) return end;
     if (this.isLost && this.#passesWhenLost) return end;
-    if (this.#isAtChangeUser) return 0;
+    if (this.#isAtChangeUser || this.#isAtQuit) return 0;
     let at = this.#payloadLeft;
     if (at > 0 && at <= end) this.#onPacketEnd(true);
     while (at + HEADER_LENGTH <= end) {
@@ -143,6 +185,7 @@ export class CommandTracker {
       if (goesOn) this.#onContinuation(sequenceId);
       else if (this.#replies.isUpload) this.#replies.uploaded(sequenceId, length === 0);
       else if (command === undefined) break;
+      else if (command === COM_QUIT && length === 1 && this.#canStopAtQuit(sequenceId)) break;
       else if (!this.#beginCommand(command, sequenceId)) break;
       this.#isContinued = length === MAX_PAYLOAD_LENGTH;
       at += HEADER_LENGTH + length;
@@ -179,11 +222,21 @@ export class CommandTracker {
     }
     this.#unfinishedCommand = command;
     if (this.isLost) return true;
+    if (command > 0x1f || ((TRACELESS_COMMANDS >>> command) & 1) === 0) this.#leavesTraces = true;
     this.#latestSequenceId = 0;
     this.#latestCommand = command;
     const kind = replyKindOf(command);
     this.#latestIsAnswered = kind !== undefined;
     if (kind !== undefined) this.#replies.expect(command, kind, this.#meter?.now() ?? 0);
+    return true;
+  }
+
+  #canStopAtQuit(sequenceId: number): boolean {
+    const replies = this.#replies;
+    if (!this.#stopsAtQuit || this.#leavesTraces || sequenceId !== 0) return false;
+    if (!replies.isIdle || replies.isTransactionOpen) return false;
+    this.#isAtQuit = true;
+    this.#meter?.sent(COM_QUIT);
     return true;
   }
 

@@ -125,6 +125,23 @@ export function withGreetingTerms(greeting: Greeting, capabilities: number, auth
   return payload;
 }
 
+/** Bytes of the greeting in front of the flags: the first part of the nonce and the filler. */
+const NONCE_BEFORE_CAPABILITIES = 9;
+/** Bytes between the high flags and the second part of the nonce: themselves, its length and the reserved ones. */
+const NONCE_BEHIND_CAPABILITIES = 13;
+
+/**
+ * Writes another nonce of 20 bytes, none of them 0, into the payload of a greeting, or into a copy with other terms. Only
+ * for greetings whose own nonce is as long.
+ */
+export function writeGreetingNonce(payload: Buffer, greeting: Greeting, nonce: Buffer): void {
+  const { capabilitiesLowOffset, capabilitiesHighOffset } = greeting;
+  if (capabilitiesHighOffset === undefined || nonce.length !== NONCE_LENGTH)
+    throw new RangeError('a greeting without place for a nonce of 20 bytes');
+  nonce.copy(payload, capabilitiesLowOffset - NONCE_BEFORE_CAPABILITIES, 0, 8);
+  nonce.copy(payload, capabilitiesHighOffset + NONCE_BEHIND_CAPABILITIES, 8);
+}
+
 /** Without the `5.5.5-` that MariaDB 10 puts in front, so that replicas older than itself take it for a MySQL. */
 export function versionForPeople({ isMariaDb, serverVersion }: Greeting): string {
   return isMariaDb ? serverVersion.replace(/^5\.5\.5-/, '') : serverVersion;

@@ -12,17 +12,20 @@
  * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html
  * https://mariadb.com/docs/server/reference/clientserver-protocol
  */
-import { has } from './capabilities.js';
+import { CLIENT_DEPRECATE_EOF, has } from './capabilities.js';
 import { HEADER_LENGTH, MAX_PAYLOAD_LENGTH, payloadLengthAt, sequenceIdAt } from './framing.js';
 import { PendingReplies, ReplyKind } from './pending-replies.js';
 import { ERR_HEADER, OK_HEADER, PROGRESS_REPORT_ERRNO } from './replies.js';
 import { lengthOfInteger, statusOfEof, statusOfOk } from './server-status.js';
 
-const CLIENT_DEPRECATE_EOF = 0x0100_0000;
 const CLIENT_OPTIONAL_RESULTSET_METADATA = 0x0200_0000;
 
+const SERVER_STATUS_IN_TRANS = 0x0001;
 const SERVER_MORE_RESULTS_EXISTS = 0x0008;
 const SERVER_STATUS_CURSOR_EXISTS = 0x0040;
+const SERVER_STATUS_IN_TRANS_READONLY = 0x2000;
+/** Behind an ERR: a procedure that failed may have begun a transaction. */
+const UNKNOWN_STATUS = SERVER_STATUS_IN_TRANS;
 
 const FILE_REQUEST = 0xfb;
 const EOF = 0xfe;
@@ -64,6 +67,8 @@ export class ReplyTracker {
   #definitionsLeft = 0;
   /** Of a prepared statement whose parameters come first. */
   #columnsToCome = 0;
+  /** The server's flags at the end of the latest result, or UNKNOWN_STATUS. */
+  #status = 0;
 
   /** The latest packet is continued by the next one, which begins nothing. */
   #isContinued = false;
@@ -99,6 +104,11 @@ export class ReplyTracker {
   /** The packets do not fit together: nothing more is looked at. */
   get isLost(): boolean {
     return this.#phase === Phase.lost;
+  }
+
+  /** As far as the server has said; an ERR tells nothing of it. */
+  get isTransactionOpen(): boolean {
+    return has(this.#status, SERVER_STATUS_IN_TRANS | SERVER_STATUS_IN_TRANS_READONLY);
   }
 
   /** The server has asked for a file. */
@@ -233,7 +243,9 @@ export class ReplyTracker {
 
   #onErr(bytes: Buffer, at: number, length: number): void {
     const isProgressReport = length >= 3 && bytes.readUInt16LE(at + 1) === PROGRESS_REPORT_ERRNO;
-    if (!isProgressReport) this.#phase = Phase.between;
+    if (isProgressReport) return;
+    this.#phase = Phase.between;
+    this.#status = UNKNOWN_STATUS;
   }
 
   #onHead(bytes: Buffer, at: number, length: number, first: number): void {
@@ -326,6 +338,7 @@ export class ReplyTracker {
   }
 
   #endResult(status: number): void {
+    this.#status = status;
     const hasMore = this.#kind === ReplyKind.result && has(status, SERVER_MORE_RESULTS_EXISTS);
     this.#phase = hasMore ? Phase.head : Phase.between;
   }

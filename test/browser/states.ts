@@ -31,6 +31,7 @@ export const emptyState: ProxyState = {
       servers: ['db.example.com:3306'],
       client_ssl_mode: 'PREFERRED',
       server_ssl_mode: 'VERIFY_IDENTITY',
+      kept_server_connections: null,
     },
   ],
   connections: { active: 0, limit: 10_000, total: 0, rejected: 0, commands: 0 },
@@ -117,6 +118,7 @@ export const busyState: ProxyState = {
       servers: ['db-1.example.com:3306', 'db-2.example.com:3306'],
       client_ssl_mode: 'PREFERRED',
       server_ssl_mode: 'VERIFY_IDENTITY',
+      kept_server_connections: null,
     },
     {
       route: 'reports',
@@ -124,6 +126,7 @@ export const busyState: ProxyState = {
       servers: ['reports.example.com:3306'],
       client_ssl_mode: 'PREFERRED',
       server_ssl_mode: 'VERIFY_CA',
+      kept_server_connections: null,
     },
   ],
   connections: { active: 414, limit: 10_000, total: 18_204, rejected: 131, commands: 212_480_112 },

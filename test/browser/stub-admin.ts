@@ -148,6 +148,7 @@ export const connectionExample: ConnectionState = {
   server: 'db-1.example.com:3306',
   server_version: '9.7.4',
   server_thread_id: 4711,
+  server_connection: 'fresh',
   client_tls_version: 'TLSv1.3',
   client_cipher: 'TLS_AES_256_GCM_SHA384',
   client_tls_resumed: false,

@@ -51,7 +51,14 @@ export interface ScenarioOptions {
   route?: Partial<
     Pick<
       RouteConfig,
-      'authBridge' | 'allowCleartext' | 'rsaPrivateKey' | 'reportPlaintext' | 'connectionAttributes'
+      | 'authBridge'
+      | 'allowCleartext'
+      | 'rsaPrivateKey'
+      | 'reportPlaintext'
+      | 'connectionAttributes'
+      | 'reuseServerConnections'
+      | 'reuseIdleTimeout'
+      | 'reuseMax'
     >
   >;
   process?: Partial<Omit<ProxyConfig, 'routes'>>;
@@ -70,6 +77,9 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     allowCleartext: false,
     reportPlaintext: false,
     connectionAttributes: 'off',
+    reuseServerConnections: false,
+    reuseIdleTimeout: 60_000,
+    reuseMax: 64,
     ...options.route,
     client: {
       sslMode: 'DISABLED',

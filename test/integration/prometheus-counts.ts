@@ -44,6 +44,7 @@ export function countHandshake(
 /** Counts a login that was accepted, over these kinds of TLS, and the handshake of the server leg. */
 export function countLogin(tally: Tally, route: RouteUnderTest, clientTls: LegTls): void {
   countHandshake(tally, route, 'server', route.serverTls);
+  tally.add('server_connections_total', [route.name, route.server, 'fresh']);
   tally.add('tls_sessions_total', [route.name, 'client', ...clientTls]);
   tally.add('tls_sessions_total', [route.name, 'server', ...route.serverTls]);
 }

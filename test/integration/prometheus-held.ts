@@ -129,6 +129,7 @@ function labelsOf({ route, clientTls, login }: Omit<Facts, 'hasChangedUser'>): R
   return {
     route,
     state: 'session',
+    server_connection: 'fresh',
     client_tls_version,
     client_cipher,
     client_tls_resumed: 'false',

@@ -81,6 +81,7 @@ describe('what Prometheus has of the proxy', () => {
     'weak_tls_connections_total',
     'tls_reloads_total',
     'auth_total',
+    'server_connections_total',
     'server_connect_duration_seconds',
   ]) {
     check(`${metric}: what the clients did, and nothing else`, ({ tally, snapshots }) =>
@@ -109,6 +110,11 @@ describe('what Prometheus has of the proxy', () => {
       assert.equal(sum(closed), sum(tally.of('connections_total')));
     },
   );
+
+  check('kept server connections: none where no route has the option', ({ snapshots }) => {
+    assert.deepEqual(counts(snapshots.end, 'kept_server_connections'), {});
+    assert.deepEqual(counts(snapshots.end, 'kept_server_connections_ended_total'), {});
+  });
 
   check('connections_limit: as the latest reload left it', ({ snapshots }) => {
     assert.deepEqual(values(snapshots.idle, 'connections_limit'), { '': limits.usual.clients });

@@ -6,6 +6,8 @@ import {
   type CertificateInUse,
   type CloseReason,
   type ConnectionRecord,
+  type KeptCount,
+  keptEnds,
   type LoginAttempt,
   type Observer,
   PLAINTEXT,
@@ -28,6 +30,7 @@ export interface MetricSources {
   readonly commands: StatisticsByRoute;
   servers(): readonly ServerState[];
   certificates(): readonly CertificateInUse[];
+  keptServers(): readonly KeptCount[];
   reloads(): ReloadState;
 }
 
@@ -94,6 +97,11 @@ export function createMetrics(
   instruments.collected('commands_total', () => commandCounts(sources.commands));
   instruments.collected('command_duration_seconds', () => commandDurations(sources.commands));
   instruments.collected('server_up', () => serverSamples(sources.servers()));
+  const serverConnections = instruments.counter('server_connections_total');
+  instruments.collected('kept_server_connections', () =>
+    sources.keptServers().map(({ route, count }) => ({ labels: { route }, value: count })),
+  );
+  const keptEnded = instruments.counter('kept_server_connections_ended_total');
   const serverSeconds = instruments.histogram('server_connect_duration_seconds');
 
   for (const { route } of routes) {
@@ -102,6 +110,7 @@ export function createMetrics(
     connectionSeconds.zero({ route });
     for (const reason of [...errorCodes, 'login_refused']) rejected.inc({ route, reason }, 0);
     for (const reason of [...errorCodes, ...ordinaryEnds]) closed.inc({ route, reason }, 0);
+    for (const reason of keptEnds) keptEnded.inc({ route, reason }, 0);
     for (const leg of legs) {
       handshakeSeconds.zero({ route, leg });
       sessions.inc({ route, leg, ...tlsLabels(PLAINTEXT) }, 0);
@@ -111,7 +120,15 @@ export function createMetrics(
     }
   }
   let servers = serverLabels(routes);
-  for (const labels of servers.values()) serverSeconds.zero(labels);
+  const zeroServer = (labels: { route: string; server: string }) => {
+    serverSeconds.zero(labels);
+    for (const connection of ['fresh', 'reused']) serverConnections.inc({ ...labels, connection }, 0);
+  };
+  const removeServer = (labels: { route: string; server: string }) => {
+    serverSeconds.remove(labels);
+    for (const connection of ['fresh', 'reused']) serverConnections.remove({ ...labels, connection });
+  };
+  for (const labels of servers.values()) zeroServer(labels);
 
   /** Labels as they were counted up, so that counting down meets the same series whatever the record says by then. */
   const counted = new WeakMap<
@@ -150,7 +167,9 @@ export function createMetrics(
     },
     tlsFailed: ({ route }, leg, error) => handshakeFailures.inc({ route, leg, reason: error.code }),
     established: (connection) => {
-      const { route } = connection;
+      const { route, serverAddress, serverConnection } = connection;
+      const server = servers.get(serverKey(route, serverAddress));
+      if (server !== undefined) serverConnections.inc({ ...server, connection: serverConnection });
       const labels = legs.map((leg) => ({ leg, ...tlsLabels(tlsOf(connection, leg)) }));
       counted.set(connection, labels);
       for (const label of labels) {
@@ -176,6 +195,7 @@ export function createMetrics(
       rejected.inc({ route, reason: serverRefusal(errno) ?? 'login_refused' });
       if (connection.clientPlugin !== '') countLogin(route, connection, 'refused');
     },
+    keptServerEnded: (route, _server, reason) => keptEnded.inc({ route, reason }),
     closed: (connection, reason) => {
       const { route } = connection;
       active.dec({ route });
@@ -188,8 +208,8 @@ export function createMetrics(
 
   const setRoutes = (next: readonly RouteServers[]) => {
     const nextServers = serverLabels(next);
-    for (const [key, labels] of servers) if (!nextServers.has(key)) serverSeconds.remove(labels);
-    for (const [key, labels] of nextServers) if (!servers.has(key)) serverSeconds.zero(labels);
+    for (const [key, labels] of servers) if (!nextServers.has(key)) removeServer(labels);
+    for (const [key, labels] of nextServers) if (!servers.has(key)) zeroServer(labels);
     servers = nextServers;
   };
   return { registry, observer, setRoutes };

@@ -54,6 +54,10 @@ export const labelMeanings = {
   server_tls_resumed: 'as `resumed`, of the server leg',
   server_certificate_subject: 'subject of the certificate that the server showed; empty in plaintext',
   state: '`login` until the login is accepted, then `session`',
+  server_connection:
+    '`fresh` (made for this client) or `reused` (kept from an earlier one, by --reuse-server-connections)',
+  kept_end:
+    '`idle_timeout`, `server_closed`, `not_emptied` (the server did not empty the session), `pool_full` (--reuse-max), `reload`, `shutdown`, `unsafe` (the server can not be trusted with it), `client_differs` (the client it was meant for has other flags or another certificate), `worn_out` (an hour old, or after a thousand clients) or `probed` (used up to find out whether it is safe)',
 } as const;
 
 export type Meaning = keyof typeof labelMeanings;
@@ -183,6 +187,21 @@ export const aggregateMetrics = {
     help: 'Whether the server answered at the latest attempt to connect, with a greeting or with an error in its place (such as 1040): 1 or 0; NaN before the first attempt.',
     labels: ['route', 'server'],
   },
+  server_connections_total: {
+    type: 'counter',
+    help: 'Logins that were accepted, by whether the connection to the server was made for them or kept from an earlier client (--reuse-server-connections).',
+    labels: ['route', 'server', { name: 'connection', meaning: 'server_connection' }],
+  },
+  kept_server_connections: {
+    type: 'gauge',
+    help: 'Connections to servers that wait for another client. Only routes with --reuse-server-connections have it.',
+    labels: ['route'],
+  },
+  kept_server_connections_ended_total: {
+    type: 'counter',
+    help: 'Connections to servers that ended between two clients, instead of serving another one.',
+    labels: ['route', { name: 'reason', meaning: 'kept_end' }],
+  },
   server_connect_duration_seconds: {
     type: 'histogram',
     help: "From the beginning of an attempt to connect, name lookup included, to the server's greeting or the error in its place.",
@@ -207,6 +226,7 @@ export const connectionMetrics = {
       'server',
       'server_version',
       'server_thread_id',
+      'server_connection',
       'client_tls_version',
       'client_cipher',
       'client_tls_resumed',

@@ -43,6 +43,7 @@ function fieldsOf({ record, isSession }: LiveConnection) {
     server: record.serverAddress,
     server_version: record.serverVersion,
     server_thread_id: record.serverThreadId,
+    server_connection: record.serverConnection,
     client_tls_version: clientTls.version,
     client_cipher: clientTls.cipher,
     client_tls_resumed: clientTls.resumed,

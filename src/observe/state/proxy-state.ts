@@ -1,7 +1,7 @@
 /** Puts together what `/state` says. */
 import { formatAddress, type ProxyConfig } from '../../config/model.js';
 import { printable } from '../../printable.js';
-import type { CertificateInUse } from '../events.js';
+import type { CertificateInUse, KeptCount } from '../events.js';
 import type { RecentFailures } from './failures.js';
 import { HISTORY_STEP_SECONDS, type History } from './history.js';
 import type { LiveConnections } from './live-connections.js';
@@ -21,6 +21,8 @@ export interface ProxyView {
   /** Where clients connect, with real ports. */
   addresses(): readonly { readonly route: string; readonly address: string }[];
   certificates(): readonly CertificateInUse[];
+  /** Routes that keep server connections for other clients. */
+  keptServers(): readonly KeptCount[];
   /** Undefined when the proxy can serve clients, else why not. */
   unreadyReason(): string | undefined;
 }
@@ -74,12 +76,14 @@ export function proxyState(sources: StateSources): ProxyState {
 
 function routeStates({ routes }: ProxyConfig, proxy: ProxyView): RouteState[] {
   const addresses = proxy.addresses();
+  const kept = new Map(proxy.keptServers().map(({ route, count }) => [route, count]));
   return routes.map(({ name, servers, client, server }) => ({
     route: name,
     listen: addresses.filter(({ route }) => route === name).map(({ address }) => address),
     servers: servers.map(formatAddress),
     client_ssl_mode: client.sslMode,
     server_ssl_mode: server.sslMode,
+    kept_server_connections: kept.get(name) ?? null,
   }));
 }
 

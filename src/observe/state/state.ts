@@ -4,7 +4,7 @@
  * is: not known, or not there.
  */
 import type { ErrorCode } from '../../errors.js';
-import type { AuthenticationPath } from '../events.js';
+import type { AuthenticationPath, ServerConnection } from '../events.js';
 
 /** Of `/state`. */
 export interface ProxyState {
@@ -41,6 +41,8 @@ export interface RouteState {
   readonly servers: readonly string[];
   readonly client_ssl_mode: string;
   readonly server_ssl_mode: string;
+  /** Those that wait for another client; null without `--reuse-server-connections`. */
+  readonly kept_server_connections: number | null;
 }
 
 export interface ConnectionCounts {
@@ -202,6 +204,7 @@ export interface ConnectionState {
   readonly server: string;
   readonly server_version: string;
   readonly server_thread_id: number;
+  readonly server_connection: ServerConnection;
   readonly client_tls_version: string;
   readonly client_cipher: string;
   readonly client_tls_resumed: boolean;

@@ -24,6 +24,9 @@ const defaults = {
       allowCleartext: false,
       reportPlaintext: false,
       connectionAttributes: 'on',
+      reuseServerConnections: false,
+      reuseIdleTimeout: 60_000,
+      reuseMax: 64,
       client: {
         sslMode: 'DISABLED',
         tlsProfile: 'intermediate',

@@ -23,6 +23,9 @@ const everything = {
   'allow-cleartext': true,
   'report-plaintext': true,
   'connection-attributes': 'off',
+  'reuse-server-connections': true,
+  'reuse-idle-timeout': '30s',
+  'reuse-max': '8',
   'rsa-private-key': server.keyFile,
   credentials,
   'state-directory': path.join(folder, 'state'),
@@ -85,6 +88,9 @@ routes:
     allow-cleartext: false  # default
     report-plaintext: false  # default
     connection-attributes: on  # default
+    reuse-server-connections: false  # default
+    reuse-idle-timeout: 60s  # default
+    reuse-max: 64  # default
     client:
       ssl-mode: DISABLED  # default
       tls-profile: intermediate  # default

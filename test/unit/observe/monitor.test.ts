@@ -16,6 +16,7 @@ function monitorOf(t: TestContext, config: Partial<ProxyConfig> = {}): WatchingM
   const monitor = createMonitor({ ...loadFlags({ server: 'db:3306' }).config, ...config }, '1.2.3', {
     addresses: () => [{ route: 'default', address: '127.0.0.1:3307' }],
     certificates: () => [],
+    keptServers: () => [],
     unreadyReason: () => undefined,
   });
   t.after(() => monitor.close());
@@ -68,6 +69,7 @@ describe('the monitor', () => {
         servers: ['db:3306'],
         client_ssl_mode: 'DISABLED',
         server_ssl_mode: 'VERIFY_IDENTITY',
+        kept_server_connections: null,
       },
     ]);
     assert.deepEqual([state.version, state.node, state.unready_reason], ['1.2.3', process.versions.node, '']);

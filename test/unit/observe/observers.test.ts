@@ -20,6 +20,8 @@ function recordingObserver(seen: string[]): Required<Observer> {
     userChangeRefused: () => void seen.push('userChangeRefused'),
     failed: () => void seen.push('failed'),
     refused: () => void seen.push('refused'),
+    reuseJudged: () => void seen.push('reuseJudged'),
+    keptServerEnded: () => void seen.push('keptServerEnded'),
     closed: () => void seen.push('closed'),
   };
 }

@@ -24,7 +24,7 @@ function routeConfig(more: Record<string, unknown> = {}): RouteConfig {
 }
 
 function routeOf(config: RouteConfig, before?: ReturnType<typeof createRoute>) {
-  return createRoute(config, [], () => assert.fail('needs no key'), before);
+  return createRoute(config, [], () => assert.fail('needs no key'), {}, before);
 }
 
 const shown = { fingerprint: 'AA', subject: 'CN=db', weaknesses: [], notBefore: 1, notAfter: 2 };

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MalformedPacketError } from '../../../src/wire/bytes.js';
-import { type ChangeUser, decodeChangeUser, withChangeUserIdentity } from '../../../src/wire/change-user.js';
+import {
+  type ChangeUser,
+  changeUserForLogin,
+  decodeChangeUser,
+  withChangeUserIdentity,
+} from '../../../src/wire/change-user.js';
+import { decodeLogin } from '../../../src/wire/login.js';
 import { truncations } from '../../support/chunked.js';
+import { CLIENT_FLAGS, FLAGS, login } from '../../support/packets.js';
 
 const SECURE_CONNECTION = 0x8000;
 const PLUGIN_AUTH = 0x80000;
@@ -186,4 +193,23 @@ test('without plugins on both sides none is named; where only the proxy has them
     latin1(`${head}\0\0mysql_native_password\0`),
     'a plugin is read only behind a character set',
   );
+});
+
+test('a login becomes the command that asks for the same session', () => {
+  const field = latin1('\x09\x03_os\x04beos');
+  for (const [flags, tail, expected] of [
+    [CLIENT_FLAGS, field, ''],
+    [CLIENT_FLAGS | FLAGS.connectAttributes, field, field.toString('latin1')],
+    // Servers expect the field, if only an empty one.
+    [CLIENT_FLAGS | FLAGS.connectAttributes, Buffer.alloc(0), '\0'],
+  ] as const) {
+    const payload = Buffer.concat([login({ flags, characterSet: 255, schema: 'shop' }), tail]);
+    const command = changeUserForLogin(decodeLogin(payload, flags), identity, tail);
+    assert.equal(
+      command.toString('latin1'),
+      `\x11${newUser}\0\x100123456789abcdefshop\0\xff\0mysql_native_password\0${expected}`,
+    );
+  }
+  const old = decodeLogin(latin1('\x05\0\0\0\x40app\0'), 0);
+  assert.throws(() => changeUserForLogin(old, identity, Buffer.alloc(0)), MalformedPacketError);
 });

@@ -7,6 +7,7 @@ import {
   type Greeting,
   versionForPeople,
   withGreetingTerms,
+  writeGreetingNonce,
 } from '../../../src/wire/greeting.js';
 import { greetingOf, loadLogins, loadRecording } from '../../fixtures/recordings.js';
 import { truncations } from '../../support/chunked.js';
@@ -256,4 +257,17 @@ test('the version for people is what a server calls itself, without what MariaDB
   assert.equal(of('5.5.5-10.11.18-MariaDB', true), '10.11.18-MariaDB');
   assert.equal(of('11.8.9-MariaDB', true), '11.8.9-MariaDB');
   assert.equal(of('5.5.5-m3', false), '5.5.5-m3');
+});
+
+test('another nonce takes the place of the one of the server, and of no other byte', () => {
+  const nonce = Buffer.from('ABCDEFGHIJKLMNOPQRST', 'latin1');
+  for (const name of ['mysql2-to-mysql-5.6', 'mariadb-cli-to-mariadb'] as const) {
+    const payload = greetingOf(loadRecording(name));
+    const greeting = decodeGreeting(payload);
+    const changed = withCapabilities(greeting, greeting.capabilities);
+    writeGreetingNonce(changed, greeting, nonce);
+    assert.deepEqual(decodeGreeting(changed).nonce, nonce);
+    writeGreetingNonce(changed, greeting, greeting.nonce);
+    assert.deepEqual(changed, payload);
+  }
 });

@@ -97,6 +97,7 @@ const sharedFields: readonly (readonly [keyof ConnectionState, string])[] = [
   ['server_user', 'User at the server'],
   ['server', 'Server'],
   ['server_version', 'Server version'],
+  ['server_connection', 'Server connection'],
   ['client_tls_version', 'Client leg: version'],
   ['client_cipher', 'Client leg: cipher'],
   ['client_certificate_subject', 'Certificate of the client'],

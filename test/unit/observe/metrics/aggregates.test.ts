@@ -227,3 +227,29 @@ describe('weak TLS', () => {
     );
   });
 });
+
+describe('reused server connections', () => {
+  it('are counted beside new ones, by server', async () => {
+    const metrics = metricsOf(['a']);
+    for (const serverConnection of ['fresh', 'reused', 'reused'] as const)
+      metrics.observer.established?.(
+        connectionRecord({ route: 'a', serverAddress: 'db:3306', serverConnection }),
+      );
+    assert.deepEqual(await scrapeCounted(metrics, 'server_connections_total'), [
+      'mysql_tls_proxy_server_connections_total{route="a",server="db:3306",connection="fresh"} 1',
+      'mysql_tls_proxy_server_connections_total{route="a",server="db:3306",connection="reused"} 2',
+    ]);
+  });
+
+  it('that wait are shown, and why they ended instead', async () => {
+    const metrics = metricsOf(['a']);
+    metrics.keptServers = [{ route: 'a', count: 3 }];
+    assert.deepEqual(await scrape(metrics, 'kept_server_connections'), [
+      'mysql_tls_proxy_kept_server_connections{route="a"} 3',
+    ]);
+    metrics.observer.keptServerEnded?.('a', 'db:3306', 'idle_timeout');
+    assert.deepEqual(await scrapeCounted(metrics, 'kept_server_connections_ended_total'), [
+      'mysql_tls_proxy_kept_server_connections_ended_total{route="a",reason="idle_timeout"} 1',
+    ]);
+  });
+});

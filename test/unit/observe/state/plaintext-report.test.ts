@@ -17,6 +17,9 @@ const route = (fields: Partial<RouteConfig> = {}, client: Partial<ClientLegConfi
   allowCleartext: false,
   reportPlaintext: true,
   connectionAttributes: 'on',
+  reuseServerConnections: false,
+  reuseIdleTimeout: 60_000,
+  reuseMax: 64,
   ...fields,
   client: {
     sslMode: 'PREFERRED',

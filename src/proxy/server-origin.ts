@@ -1,0 +1,95 @@
+/** What stays the same of a server connection however many clients it serves one after the other. */
+import { performance } from 'node:perf_hooks';
+import { isServerLegExposed } from '../auth/leg-security.js';
+import { NONCE_LENGTH } from '../auth/nonce.js';
+import type { Address } from '../config/model.js';
+import type { TlsDescription } from '../observe/events.js';
+import { peerCertificate } from '../tls/upgrade.js';
+import {
+  CLIENT_CONNECT_WITH_DB,
+  CLIENT_PLUGIN_AUTH,
+  CLIENT_PROTOCOL_41,
+  CLIENT_SECURE_CONNECTION,
+  isCompressed,
+  withoutFlags,
+} from '../wire/capabilities.js';
+import type { Greeting } from '../wire/greeting.js';
+import type { HandshakeContext } from './greet-client.js';
+import type { ClientLeg, ServerLeg } from './legs.js';
+import type { PreparedLogin } from './login-request.js';
+import type { Route } from './route.js';
+
+export interface ServerOrigin {
+  readonly address: Address;
+  /** `HOST:PORT`. */
+  readonly name: string;
+  readonly greeting: Greeting;
+  /** Flags that were agreed on with the server. */
+  readonly capabilities: number;
+  /** What its clients have in common: flags, the rest of the login's head, TLS and certificate of their leg. */
+  readonly fit: string;
+  readonly tls: TlsDescription;
+  /** Every nonce that a client was asked to answer on it: none may come twice. */
+  readonly nonces: Set<string>;
+  /** Milliseconds of performance.now(). */
+  readonly openedAt: number;
+  /** Clients that it has served. */
+  clients: number;
+}
+
+const NEEDED = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
+
+/** Undefined where another client can not be served by it. */
+export function originOf(
+  server: ServerLeg,
+  greeting: Greeting,
+  { capabilities, legs }: PreparedLogin,
+  fit: string,
+  { route, record }: HandshakeContext,
+): ServerOrigin | undefined {
+  const isUsable =
+    withoutFlags(NEEDED, capabilities) === 0 &&
+    !isCompressed(capabilities) &&
+    greeting.nonce.length === NONCE_LENGTH &&
+    greeting.capabilitiesHighOffset !== undefined &&
+    // Whoever is on that wire may say anything, of nonces too.
+    !isServerLegExposed(legs) &&
+    // Another one serves only until the first answers again, which each new client is to find out.
+    server.address === route.config.servers[0];
+  if (!isUsable) return undefined;
+  return {
+    address: server.address,
+    name: server.name,
+    greeting,
+    capabilities,
+    fit,
+    tls: record.serverTls,
+    nonces: new Set([nonceKey(greeting.nonce)]),
+    openedAt: performance.now(),
+    clients: 1,
+  };
+}
+
+/** Of a nonce, as an element of `nonces`. */
+export function nonceKey(nonce: Buffer): string {
+  return nonce.toString('latin1', 0, NONCE_LENGTH);
+}
+
+/**
+ * What a client must have in common with the first one of a server connection. The schema is named by each COM_CHANGE_USER;
+ * all else that a login's head says, its largest packet and MariaDB's flags among it, the server does not hear again.
+ */
+export function fitOf(
+  { login, capabilities }: PreparedLogin,
+  client: ClientLeg,
+  { clientTls }: Route,
+): string {
+  const { payload } = login;
+  const flags = withoutFlags(capabilities, CLIENT_CONNECT_WITH_DB);
+  const head = payload.toString('latin1', 4, 8) + payload.toString('latin1', 9, 32);
+  const certificate =
+    client.isTls && clientTls?.requestCertificate
+      ? peerCertificate(client.port.socket)?.fingerprint256
+      : undefined;
+  return `${flags} ${client.isTls ? 'TLS' : ''} ${certificate ?? ''} ${head}`;
+}
