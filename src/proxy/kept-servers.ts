@@ -113,7 +113,10 @@ export class KeptServers {
     else if (state === 'unsafe') this.#end(socket, origin, 'unsafe');
     else if (isWornOut(origin)) this.#end(socket, origin, 'worn_out');
     else if (isFull) this.#end(socket, origin, 'pool_full');
-    else this.#beingReset.add(new KeptConnection(socket, origin, this.#events));
+    else {
+      this.#beingReset.add(new KeptConnection(socket, origin, this.#events));
+      this.#arm();
+    }
   }
 
   /** It was reserved, and nothing was said on it. */
@@ -253,11 +256,13 @@ export class KeptServers {
     void leaving.finally(() => this.#leaving.delete(leaving));
   }
 
-  /** One timer for all, for the one that has waited longest. */
+  /** One timer for all, for the one that has been there longest: a server may also never answer the reset. */
   #arm(): void {
-    const [oldest] = this.#waiting;
-    if (this.#timer !== undefined || oldest === undefined) return;
-    const left = oldest.keptAt + this.#options.idleTimeout - performance.now();
+    if (this.#timer !== undefined) return;
+    const [reset] = this.#beingReset;
+    const oldest = Math.min(this.#waiting[0]?.keptAt ?? Infinity, reset?.keptAt ?? Infinity);
+    if (oldest === Infinity) return;
+    const left = oldest + this.#options.idleTimeout - performance.now();
     this.#timer = setTimeout(() => this.#endIdle(), Math.max(left, 1)).unref();
   }
 
@@ -266,6 +271,8 @@ export class KeptServers {
     const limit = performance.now() - this.#options.idleTimeout;
     for (const kept of this.#waiting.filter(({ keptAt }) => keptAt <= limit))
       this.#remove(kept, 'idle_timeout');
+    for (const kept of [...this.#beingReset].filter(({ keptAt }) => keptAt <= limit))
+      this.#remove(kept, 'not_emptied');
     this.#arm();
   }
 }

@@ -73,6 +73,20 @@ const nonceIn = (payload: Buffer): Buffer => {
   return Buffer.concat([payload.subarray(v + 4, v + 12), payload.subarray(v + 31, v + 43)]);
 };
 
+test('a server that never answers the reset is left after the idle timeout', async (t) => {
+  const scenario = await startScenario(t, {
+    route: { reuseServerConnections: true, reuseIdleTimeout: 100 },
+  });
+  const { client, server } = await freshSession(scenario);
+  client.send(0, QUIT);
+  await server.packet();
+  server.send(1, OK);
+  assert.deepEqual((await server.packet()).payload, RESET);
+  assert.deepEqual((await server.packet()).payload, QUIT);
+  server.close();
+  await client.ended();
+});
+
 test('the client is greeted with a nonce of its own, and the server asks the question', async (t) => {
   const { scenario, server } = await startKept(t);
   const client = await scenario.connectClient();
