@@ -77,9 +77,9 @@ async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<L
 
 /** Ends a session that waits for a command. Resolves when the socket is closed, soon in any case. */
 export async function quitServer(socket: Socket, hurry?: AbortSignal): Promise<void> {
-  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not close in time'));
+  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not close in time'), hurry);
   try {
-    await quit(socket, hurry === undefined ? limit.signal : AbortSignal.any([hurry, limit.signal]));
+    await quit(socket, limit.signal);
   } finally {
     limit.clear();
     socket.destroy();

@@ -43,8 +43,8 @@ export async function probeServer(
   nonces: Set<string>,
   hurry: AbortSignal,
 ): Promise<ProbeResult> {
-  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not answer the probe in time'));
-  const signal = AbortSignal.any([hurry, limit.signal]);
+  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not answer the probe in time'), hurry);
+  const { signal } = limit;
   try {
     const objection = await objectionToInitConnect(server, capabilities, signal);
     if (objection !== undefined) return { verdict: 'unsafe', because: objection };
