@@ -45,6 +45,18 @@ async function listen(
   return (server.address() as { port: number }).port;
 }
 
+const SSL_REQUEST_LENGTH = 32;
+
+const isSslRequest = (packet: Buffer): boolean => packet.readUIntLE(0, 3) === SSL_REQUEST_LENGTH;
+
+/** For TLS. The ClientHello may have come in one segment with the SSLRequest. */
+function takeOver(socket: Socket, packet: Buffer): void {
+  socket.removeAllListeners('data');
+  socket.pause();
+  const behind = packet.subarray(4 + SSL_REQUEST_LENGTH);
+  if (behind.length > 0) socket.unshift(behind);
+}
+
 test('nothing that a server sends can write into the terminal', async (t) => {
   const text = `${ESCAPE}[2J${ESCAPE}]0;owned\u0007\nNo problem found.\n`;
   const port = await listen(t, { ...plaintext, version: `9.9${ESCAPE}[31m` }, (socket) => {
@@ -88,10 +100,8 @@ test('a server that accepts the login and then falls silent is given up', async 
 test('a server that closes right behind each TLS handshake is no healthy one', async (t) => {
   const context = createSecureContext({ cert: identity.certificate, key: identity.key });
   const port = await listen(t, {}, (socket, packet) => {
-    const isSslRequest = packet.length === 36;
-    if (!isSslRequest) return;
-    socket.removeAllListeners('data');
-    socket.pause();
+    if (!isSslRequest(packet)) return;
+    takeOver(socket, packet);
     const secured = new TLSSocket(socket, { isServer: true, secureContext: context });
     secured.on('error', () => {}).on('secure', () => secured.destroy());
   });
@@ -115,12 +125,11 @@ test('a server that goes away in the middle of the examination: what is known by
       socket.destroy();
       return;
     }
-    if (packet.length !== 36) {
+    if (!isSslRequest(packet)) {
       socket.end(frame(2, err(1045, 'Access denied', '28000')));
       return;
     }
-    socket.removeAllListeners('data');
-    socket.pause();
+    takeOver(socket, packet);
     const secured = new TLSSocket(socket, { isServer: true, secureContext: context });
     secured
       .on('error', () => {})
