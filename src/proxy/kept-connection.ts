@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { CLIENT_QUERY_ATTRIBUTES, has } from '../wire/capabilities.js';
-import { encodePacket, HEADER_LENGTH } from '../wire/framing.js';
+import { encodePacket, HEADER_LENGTH, payloadLengthAt } from '../wire/framing.js';
 import { OK_HEADER } from '../wire/replies.js';
 import type { ServerOrigin } from './server-origin.js';
 
@@ -81,13 +81,13 @@ export class KeptConnection {
       return;
     }
     let rest = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes]);
-    while (rest.length > HEADER_LENGTH && rest.length >= HEADER_LENGTH + rest.readUIntLE(0, 3)) {
+    while (rest.length > HEADER_LENGTH && rest.length >= HEADER_LENGTH + payloadLengthAt(rest, 0)) {
       if (this.#repliesLeft === 0 || rest[HEADER_LENGTH] !== OK_HEADER) {
         this.#lose(this.#repliesLeft === 1 ? 'reset refused' : 'not emptied');
         return;
       }
       this.#repliesLeft -= 1;
-      rest = rest.subarray(HEADER_LENGTH + rest.readUIntLE(0, 3));
+      rest = rest.subarray(HEADER_LENGTH + payloadLengthAt(rest, 0));
     }
     if (rest.length > 0 && this.#repliesLeft === 0) {
       this.#lose('closed');
