@@ -156,9 +156,7 @@ async function lookAtAccount(
   const tooLate = new ProxyError('server_timeout', 'the server did not answer the first queries in time');
   const limit = timeLimit(handshakeTimeout, () => tooLate);
   const expired = new Promise<LoginResult>((resolve) => {
-    limit.signal.addEventListener('abort', () =>
-      resolve({ account: undefined, findings: [findingFromError(tooLate)] }),
-    );
+    limit.signal.onCancel(() => resolve({ account: undefined, findings: [findingFromError(tooLate)] }));
   });
   try {
     return await Promise.race([askAboutAccount(connection, record), expired]);

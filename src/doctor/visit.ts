@@ -2,7 +2,9 @@
  * One connection to a server with the proxy's own code: dial, greeting, TLS, and left in such order that the server does
  * not count it against max_connect_errors, unless the TLS handshake itself fails.
  */
+
 import type { DetailedPeerCertificate } from 'node:tls';
+import { Cancellation, type CancelSignal } from '../cancellation.js';
 import type { Address } from '../config/model.js';
 import { errorTable, ProxyError, serverRefusal } from '../errors.js';
 import { type ConnectionRecord, newConnectionRecord, type TlsDescription } from '../observe/events.js';
@@ -58,7 +60,7 @@ export async function visit(
 ): Promise<Visit> {
   const server = await openServer([address], {
     connectTimeout: limits.connectTimeout,
-    signal: new AbortController().signal,
+    signal: new Cancellation(),
   });
   const limit = timeLimit(
     limits.handshakeTimeout,
@@ -96,7 +98,7 @@ async function secure(
   tls: ServerLegTls,
   { capabilities, characterSet }: Greeting,
   record: ConnectionRecord,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<ProxyError | undefined> {
   const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH | CLIENT_SSL;
   const request = encodeLoginHead((capabilities & flags) >>> 0, characterSet);

@@ -2,8 +2,10 @@
  * COM_CHANGE_USER: a client that is logged in becomes another user. It is an authentication like that of the login,
  * with the same dangers, on legs that are as they are. Both ports stand at the beginning of a command.
  */
+
 import { isServerLegExposed } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
+import type { CancelSignal } from '../cancellation.js';
 import { findUser } from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import type { ConnectionRecord } from '../observe/events.js';
@@ -21,7 +23,7 @@ import type { Route } from './route.js';
 export interface ChangeUserContext {
   readonly route: Route;
   readonly record: ConnectionRecord;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** The whole command has come. */
   readonly onRead: () => void;
 }

@@ -1,6 +1,8 @@
 /** What the steps of an authentication share: the login's, and those of a COM_CHANGE_USER later in the session. */
+
 import type { KeyObject } from 'node:crypto';
 import type { Legs } from '../auth/leg-security.js';
+import type { CancelSignal } from '../cancellation.js';
 import type { ConnectionRecord } from '../observe/events.js';
 import type { Identity } from '../wire/login.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
@@ -15,7 +17,7 @@ export interface Dialogue {
   /** 0x02 begins an AuthNextFactor rather than a plugin's own data. */
   readonly multiFactor: boolean;
   /** Deadline, shutdown, and the client's disappearance. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 /** What is known of the client's library, from its login. */

@@ -3,8 +3,10 @@
  * a nonce of the proxy's; its login becomes a COM_CHANGE_USER, and the server asks with a nonce of its own. Where the
  * client turns out to be another kind, or the connection to be dead, it gets a new one that asks in the same way.
  */
+
 import { randomBytes } from 'node:crypto';
 import { NONCE_LENGTH } from '../auth/nonce.js';
+import type { CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import { PLAINTEXT } from '../observe/events.js';
 import { changeUserForLogin } from '../wire/change-user.js';
@@ -91,7 +93,7 @@ async function ask(
   server: ServerLeg,
   { login, tail }: PreparedLogin,
   { identity }: Opening,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Packet | undefined> {
   if (identity === undefined)
     throw new Error('an answer to the nonce of the proxy was to be sent to the server');

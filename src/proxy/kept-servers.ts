@@ -2,8 +2,10 @@
  * The server connections of a route that wait for another client, and what is known of the servers and clients that decides
  * who gets one. docs/reuse.md says what is safe about it, and why.
  */
+
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { Cancellation } from '../cancellation.js';
 import type { KeptEnd, Observer } from '../observe/events.js';
 import { versionForPeople } from '../wire/greeting.js';
 import { KeptConnection, type LossReason } from './kept-connection.js';
@@ -57,7 +59,7 @@ export class KeptServers {
   /** Addresses with a client that can not be asked anew. */
   readonly #unableHosts = new Set<string>();
   readonly #leaving = new Set<Promise<unknown>>();
-  readonly #hurry = new AbortController();
+  readonly #hurry = new Cancellation();
   #firstServerAnswers = true;
   #closedBy: KeptEnd | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -151,7 +153,7 @@ export class KeptServers {
   async close(reason: 'reload' | 'shutdown'): Promise<void> {
     this.#closedBy ??= reason;
     clearTimeout(this.#timer);
-    this.#hurry.abort();
+    this.#hurry.cancel(new Error(`kept connections end: ${reason}`));
     for (const kept of [...this.#waiting, ...this.#beingReset]) this.#remove(kept, reason);
     await Promise.all(this.#leaving);
   }
@@ -198,21 +200,19 @@ export class KeptServers {
       sslRequest: undefined,
     };
     const plugin = judgement.plugin ?? greeting.authPlugin;
-    const probing = probeServer(server, origin, plugin, judgement.nonces, this.#hurry.signal).then(
-      (result) => {
-        this.#options.observer.keptServerEnded?.(this.#options.route, name, 'probed');
-        judgement.state = 'unknown';
-        if (result.verdict === 'unsafe') return this.distrust(origin, result.because);
-        judgement.probes += 1;
-        if (result.verdict === 'safe') {
-          judgement.state = 'safe';
-          judgement.nonces.clear();
-          this.#tell(origin, undefined);
-        } else if (result.verdict === 'ask again') judgement.plugin = result.plugin;
-        if (judgement.state === 'unknown' && judgement.probes >= MAX_PROBES)
-          this.distrust(origin, 'it could not be probed');
-      },
-    );
+    const probing = probeServer(server, origin, plugin, judgement.nonces, this.#hurry).then((result) => {
+      this.#options.observer.keptServerEnded?.(this.#options.route, name, 'probed');
+      judgement.state = 'unknown';
+      if (result.verdict === 'unsafe') return this.distrust(origin, result.because);
+      judgement.probes += 1;
+      if (result.verdict === 'safe') {
+        judgement.state = 'safe';
+        judgement.nonces.clear();
+        this.#tell(origin, undefined);
+      } else if (result.verdict === 'ask again') judgement.plugin = result.plugin;
+      if (judgement.state === 'unknown' && judgement.probes >= MAX_PROBES)
+        this.distrust(origin, 'it could not be probed');
+    });
     this.#track(probing);
   }
 

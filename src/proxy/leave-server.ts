@@ -4,10 +4,12 @@
  * scan or a health check through the proxy would lock everyone out. A refused login is not counted, so the proxy sends
  * one that no server accepts and waits for the refusal.
  */
+
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { CACHING_SHA2_PASSWORD, isFastAuthSuccess } from '../auth/caching-sha2-password.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
+import type { CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import { CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION } from '../wire/capabilities.js';
 import { encodePacket } from '../wire/framing.js';
@@ -31,8 +33,8 @@ const COM_QUIT = Buffer.from([0x01]);
 /** Its ERR to the login, or what it did instead: with TLS 1.3 the verdict on a client certificate comes only now. */
 export type LastWord = Extract<AuthReply, { kind: 'err' }> | ProxyError | undefined;
 
-/** Always ends with the server's socket closed, at the latest when `hurry` is aborted; never rejects. */
-export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promise<LastWord> {
+/** Always ends with the server's socket closed, at the latest when `hurry` is cancelled; never rejects. */
+export async function leaveServer(server: ServerLeg, hurry: CancelSignal): Promise<LastWord> {
   const { port } = server;
   const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not refuse in time'), hurry);
   const { signal } = limit;
@@ -60,7 +62,7 @@ export async function leaveServer(server: ServerLeg, hurry: AbortSignal): Promis
   }
 }
 
-async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<LastWord> {
+async function awaitRefusal({ port }: ServerLeg, signal: CancelSignal): Promise<LastWord> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const { payload } = await port.read(signal);
     const reply = decodeAuthReply(payload, false);
@@ -76,7 +78,7 @@ async function awaitRefusal({ port }: ServerLeg, signal: AbortSignal): Promise<L
 }
 
 /** Ends a session that waits for a command. Resolves when the socket is closed, soon in any case. */
-export async function quitServer(socket: Socket, hurry?: AbortSignal): Promise<void> {
+export async function quitServer(socket: Socket, hurry?: CancelSignal): Promise<void> {
   const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not close in time'), hurry);
   try {
     await quit(socket, limit.signal);
@@ -86,13 +88,12 @@ export async function quitServer(socket: Socket, hurry?: AbortSignal): Promise<v
   }
 }
 
-/** Servers close the connection in answer. Resolves then, or when the signal is aborted. */
-function quit(socket: Socket, signal: AbortSignal): Promise<void> {
+/** Servers close the connection in answer. Resolves then, or when the signal is cancelled. */
+function quit(socket: Socket, signal: CancelSignal): Promise<void> {
   return new Promise((resolve) => {
     if (socket.closed) resolve();
     socket.once('close', () => resolve());
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    if (signal.aborted) resolve();
+    signal.onCancel(resolve);
     socket.end(encodePacket(0, COM_QUIT));
     // The end of a stream is only told to someone who reads.
     socket.resume();

@@ -4,7 +4,9 @@
  * It takes exactly the bytes of one packet at a time out of the socket's own buffer, so nothing is ever over-read: what
  * follows a packet is still in the socket when it is upgraded to TLS or handed to the relay.
  */
+
 import type { Socket } from 'node:net';
+import type { CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import type { LegBytes } from '../observe/events.js';
 import { isTlsError, tlsFailure } from '../tls/failures.js';
@@ -77,12 +79,12 @@ export class PacketPort {
    * The next packet; one read at a time. Rejects with a ProxyError (peer gone, packet too large or out of order) or
    * with the signal's reason. A packet that has arrived in part stays for the next read.
    */
-  read(signal: AbortSignal): Promise<Packet> {
+  read(signal: CancelSignal): Promise<Packet> {
     return this.#whenArrived(() => this.#takePacket(), signal);
   }
 
   /** The next byte, which stays unread. Rejects as `read` does. */
-  peekByte(signal: AbortSignal): Promise<number> {
+  peekByte(signal: CancelSignal): Promise<number> {
     return this.#whenArrived(() => {
       const bytes = this.#take(1);
       if (bytes === undefined) return undefined;
@@ -127,14 +129,14 @@ export class PacketPort {
     return this.socket;
   }
 
-  #whenArrived<T>(take: () => T | undefined, signal: AbortSignal): Promise<T> {
+  #whenArrived<T>(take: () => T | undefined, signal: CancelSignal): Promise<T> {
     return new Promise((resolve, reject) => {
       const settle = (action: () => void) => {
         this.#pendingRead = undefined;
-        signal.removeEventListener('abort', onAbort);
+        signal.offCancel(onCancel);
         action();
       };
-      const onAbort = () => settle(() => reject(signal.reason));
+      const onCancel = () => settle(() => reject(signal.reason));
       this.#pendingRead = {
         attempt: () => {
           const taken = take();
@@ -142,9 +144,8 @@ export class PacketPort {
         },
         reject: (reason) => settle(() => reject(reason)),
       };
-      signal.addEventListener('abort', onAbort);
-      if (signal.aborted) onAbort();
-      else this.#onReadable();
+      signal.onCancel(onCancel);
+      if (!signal.isCancelled) this.#onReadable();
     });
   }
 

@@ -3,6 +3,7 @@
  * looked at: one that leaves, or speaks no MySQL, must not count as a broken handshake with the server. Once the server
  * has seen something of the client, the two are on their own.
  */
+import type { CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import type { ConnectionRecord } from '../observe/events.js';
 import { versionForPeople } from '../wire/greeting.js';
@@ -23,7 +24,7 @@ export async function passFirstPackets(
   client: ClientLeg,
   server: ServerLeg,
   record: ConnectionRecord,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Decision> {
   client.port.write(server.firstPacket);
   client.stage = 'greeted';
@@ -43,7 +44,7 @@ export async function passFirstPackets(
 async function receiveFirstPacket(
   client: ClientLeg,
   serverCapabilities: number,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Buffer> {
   const { payload } = await client.port.read(signal);
   const { capabilities, isProtocol41, wantsTls } = decodeClientPacket(() => decodeClientFlags(payload));

@@ -1,5 +1,7 @@
 /** Turns one of the two legs into a TLS leg in the middle of the handshake. */
+
 import type { Socket } from 'node:net';
+import type { CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import type { ConnectionRecord, Observer } from '../observe/events.js';
 import type { ClientLegTls, ServerLegTls } from '../tls/contexts.js';
@@ -11,9 +13,9 @@ export interface UpgradeContext {
   readonly record: ConnectionRecord;
   readonly observer: Observer;
   /** Deadline and shutdown. */
-  readonly deadline: AbortSignal;
+  readonly deadline: CancelSignal;
   /** Those, and the client's disappearance. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Called when the client goes away. */
   readonly onClientGone: (reason: ProxyError) => void;
 }
@@ -75,7 +77,7 @@ export async function secureServer(
     throw upgraded.rejection;
   }
   observer.tlsEstablished?.(record, 'server');
-  signal.throwIfAborted();
+  signal.throwIfCancelled();
 }
 
 /** Takes the leg's socket out of its port, and puts the TLS socket into a new one that goes on counting. */

@@ -4,7 +4,9 @@
  * brings an answer. Servers that repeat the nonce, or take an answer to the old one, would let someone in who has seen
  * another client's answer on the wire (MySQL 5.6, MariaDB).
  */
+
 import { NONCE_LENGTH } from '../auth/nonce.js';
+import { Cancellation, type CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import { CLIENT_DEPRECATE_EOF, CLIENT_QUERY_ATTRIBUTES, has } from '../wire/capabilities.js';
 import { encodeChangeUser } from '../wire/change-user.js';
@@ -27,7 +29,7 @@ export type ProbeResult =
 const PATIENCE_MS = 5_000;
 
 /** The server's part ends in good order, also when the proxy stops. */
-const NO_HURRY = new AbortController().signal;
+const NO_HURRY = new Cancellation();
 
 /** Any user may read it. A server runs it for each new connection, and not for a COM_CHANGE_USER. */
 const INIT_CONNECT = 'SELECT @@init_connect';
@@ -41,7 +43,7 @@ export async function probeServer(
   { capabilities, greeting }: ServerOrigin,
   plugin: string,
   nonces: Set<string>,
-  hurry: AbortSignal,
+  hurry: CancelSignal,
 ): Promise<ProbeResult> {
   const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not answer the probe in time'), hurry);
   const { signal } = limit;
@@ -61,7 +63,7 @@ export async function probeServer(
     server.stage = reply.kind === 'ok' || reply.kind === 'err' ? 'idle' : 'asking';
     return judge(reply, plugin, nonces);
   } catch (error) {
-    return error instanceof ProxyError || signal.aborted
+    return error instanceof ProxyError || signal.isCancelled
       ? { verdict: 'undecided' }
       : { verdict: 'unsafe', because: 'it answers in a way that is not known' };
   } finally {
@@ -90,7 +92,7 @@ function judge(reply: AuthReply, plugin: string, nonces: Set<string>): ProbeResu
 async function objectionToInitConnect(
   server: ServerLeg,
   capabilities: number,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<string | undefined> {
   beginCommand(server);
   // No attributes, in one set.

@@ -1,6 +1,8 @@
 /** Opens the server leg: the first of a route's servers that speaks. */
+
 import { connect, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import type { CancelSignal } from '../cancellation.js';
 import { type Address, formatAddress } from '../config/model.js';
 import { ProxyError, toProxyError } from '../errors.js';
 import type { LegBytes } from '../observe/events.js';
@@ -12,7 +14,7 @@ import { timeLimit } from './time-limit.js';
 export interface OpenOptions {
   /** Milliseconds, for each server. */
   readonly connectTimeout: number;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Counted up by what is read and written. */
   readonly bytes?: LegBytes;
   /** Told of each attempt; `seconds` from its beginning to the server's first packet. */
@@ -37,7 +39,7 @@ export async function openServer(servers: readonly Address[], options: OpenOptio
       if (isShutdown(signal.reason)) throw signal.reason;
       const failure = toProxyError(error);
       onUnreachable?.(formatAddress(address), failure);
-      if (signal.aborted) throw signal.reason;
+      if (signal.isCancelled) throw signal.reason;
       failures.push(failure);
     }
   }
@@ -77,7 +79,7 @@ async function openOne(address: Address, { connectTimeout, signal, bytes }: Open
       peer: name,
       ...(bytes === undefined ? {} : { bytes }),
     });
-    const greeted = async (until: AbortSignal): Promise<ServerLeg> => {
+    const greeted = async (until: CancelSignal): Promise<ServerLeg> => {
       const { payload: firstPacket } = await port.read(until).catch(notMysql);
       return { port, address, name, firstPacket, stage: 'greeted', sslRequest: undefined };
     };
@@ -116,7 +118,7 @@ const LATE_GREETING_MS = 10_000;
  */
 async function leaveLate(
   port: PacketPort,
-  greeted: (until: AbortSignal) => Promise<ServerLeg>,
+  greeted: (until: CancelSignal) => Promise<ServerLeg>,
 ): Promise<void> {
   const limit = timeLimit(LATE_GREETING_MS, () => new Error('the server did not greet'));
   // No reason for a program to go on.
@@ -130,11 +132,11 @@ async function leaveLate(
   }
 }
 
-function connected(socket: Socket, name: string, signal: AbortSignal): Promise<void> {
+function connected(socket: Socket, name: string, signal: CancelSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const finish = (reason?: unknown) => {
       socket.off('connect', onConnect).off('error', onError);
-      signal.removeEventListener('abort', onAbort);
+      signal.offCancel(onCancel);
       if (reason === undefined) resolve();
       else reject(reason);
     };
@@ -143,10 +145,9 @@ function connected(socket: Socket, name: string, signal: AbortSignal): Promise<v
       const { code, reason } = failureOf(error);
       finish(new ProxyError(code, `${name} can not be reached (${reason})`, { cause: error }));
     };
-    const onAbort = () => finish(signal.reason);
+    const onCancel = () => finish(signal.reason);
     socket.on('connect', onConnect).on('error', onError);
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
+    signal.onCancel(onCancel);
   });
 }
 

@@ -1,6 +1,8 @@
 /** One client's connection from accept to the end: opens the server leg, runs the handshake, relays, tells observers. */
+
 import type { Socket } from 'node:net';
 import { isServerLegExposed } from '../auth/leg-security.js';
+import { Cancellation } from '../cancellation.js';
 import { ProxyError, serverRefusal, toProxyError } from '../errors.js';
 import {
   type CloseReason,
@@ -31,7 +33,7 @@ import { mayStayPlaintext, type Route } from './route.js';
 import type { ServerOrigin } from './server-origin.js';
 import { openServer } from './servers.js';
 import { splice } from './splice.js';
-import { unlessAborted } from './unless-aborted.js';
+import { unlessCancelled } from './unless-cancelled.js';
 
 export interface SessionOptions {
   readonly id: number;
@@ -55,12 +57,12 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #record: ConnectionRecord;
   readonly #client: ClientLeg;
-  /** Aborted by the deadline and by a shutdown: ends work on both legs. */
-  readonly #deadline = new AbortController();
-  /** Aborted by those, and when the client goes away: ends work for the client; the server is then left in good order. */
-  readonly #clientWork = new AbortController();
-  /** Aborted by `stop`: no time is left for good manners. */
-  readonly #stopped = new AbortController();
+  /** Cancelled by the deadline and by a shutdown: ends work on both legs. */
+  readonly #deadline = new Cancellation();
+  /** Cancelled by those, and when the client goes away: ends work for the client; the server is then left in good order. */
+  readonly #clientWork = new Cancellation();
+  /** Cancelled by `stop`: no time is left for good manners. */
+  readonly #stopped = new Cancellation();
   #relayed: readonly Socket[] = [];
   /** The connection to the server that is to be left in good order. */
   #server: Promise<ServerLeg> | undefined;
@@ -103,8 +105,7 @@ export class Session {
   /** Ends the connection: a client in its handshake is told why, one that is relayed is cut off. */
   stop(reason: ProxyError): void {
     this.#endWork(reason);
-    this.#stopped.abort(reason);
-    for (const socket of this.#relayed) socket.destroy();
+    this.#cutOff(reason);
   }
 
   async #run(): Promise<void> {
@@ -142,8 +143,8 @@ export class Session {
       route,
       record: this.#record,
       observer,
-      deadline: this.#deadline.signal,
-      signal: this.#clientWork.signal,
+      deadline: this.#deadline,
+      signal: this.#clientWork,
       onClientGone: this.#onClientGone,
     };
     if (reservation !== undefined) {
@@ -160,7 +161,7 @@ export class Session {
       this.#record.serverAddress = server.name;
       return {
         server,
-        decision: await passFirstPackets(this.#client, server, this.#record, this.#clientWork.signal),
+        decision: await passFirstPackets(this.#client, server, this.#record, this.#clientWork),
       };
     }
     return handshake(this.#client, server, context);
@@ -172,7 +173,7 @@ export class Session {
     const record = this.#record;
     this.#server = openServer(servers, {
       connectTimeout,
-      signal: this.#deadline.signal,
+      signal: this.#deadline,
       bytes: record.serverBytes,
       onReached: (address, seconds) => observer.serverReached?.(record, address, seconds),
       onUnreachable: (address, error) => {
@@ -184,7 +185,7 @@ export class Session {
       route.kept?.serverReached(server.address === servers[0]);
       return server;
     });
-    return unlessAborted(this.#server, this.#clientWork.signal);
+    return unlessCancelled(this.#server, this.#clientWork);
   }
 
   /**
@@ -202,7 +203,8 @@ export class Session {
     for (;;) {
       const [client, upstream] = [this.#client.port.release(), server.port.release()];
       this.#relayed = [client, upstream];
-      if (this.#deadline.signal.aborted) this.stop(this.#deadline.signal.reason);
+      const { reason } = this.#deadline;
+      if (reason !== undefined) this.#cutOff(reason);
       const end = await splice(client, upstream, this.#record, tracker);
       if (end === 'quit' && origin !== undefined) {
         this.#relayed = [client];
@@ -211,7 +213,7 @@ export class Session {
         return 'client_closed';
       }
       if (end !== 'change_user' && end !== 'lost' && end !== 'quit')
-        return this.#stopped.signal.aborted ? 'proxy_shutdown' : end;
+        return this.#stopped.isCancelled ? 'proxy_shutdown' : end;
       this.#relayed = [];
       this.#client.port = this.#clientPort(client);
       server.port = new PacketPort(upstream, {
@@ -260,7 +262,7 @@ export class Session {
     const context = {
       route: currentRoute(),
       record: this.#record,
-      signal: this.#clientWork.signal,
+      signal: this.#clientWork,
       onRead: () => countCommand(this.#record, observer, COM_CHANGE_USER),
     };
     let decision: Decision | undefined;
@@ -292,7 +294,7 @@ export class Session {
   /** The server refused the login, and the client has its ERR. */
   async #refuse(server: ServerLeg, errno: number): Promise<CloseReason> {
     this.#options.observer.refused?.(this.#record, errno);
-    await Promise.all([dismissClient(this.#client), leaveServer(server, this.#stopped.signal)]);
+    await Promise.all([dismissClient(this.#client), leaveServer(server, this.#stopped)]);
     return serverRefusal(errno) ?? 'login_refused';
   }
 
@@ -300,7 +302,7 @@ export class Session {
     this.#options.observer.failed?.(this.#record, error, this.#failedChange);
     // A client that leaves while its server is still being reached must leave the server in good order all the same.
     const leaving = this.#server?.then(
-      (server) => leaveServer(server, this.#stopped.signal),
+      (server) => leaveServer(server, this.#stopped),
       () => {},
     );
     this.#reservation?.giveBack();
@@ -332,11 +334,16 @@ export class Session {
     });
   }
 
-  readonly #onClientGone = (reason: ProxyError): void => this.#clientWork.abort(reason);
+  readonly #onClientGone = (reason: ProxyError): void => this.#clientWork.cancel(reason);
+
+  #cutOff(reason: Error): void {
+    this.#stopped.cancel(reason);
+    for (const socket of this.#relayed) socket.destroy();
+  }
 
   #endWork(reason: ProxyError): void {
-    this.#deadline.abort(reason);
-    this.#clientWork.abort(reason);
+    this.#deadline.cancel(reason);
+    this.#clientWork.cancel(reason);
   }
 
   #timeout(): ProxyError {

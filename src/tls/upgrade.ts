@@ -4,6 +4,7 @@
  * Bytes that arrived in the same segment as the SSLRequest are still in the socket's own buffer: they go into the TLS
  * engine, never into a MySQL decoder. That is what keeps plaintext injected behind an SSLRequest out.
  */
+
 import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
@@ -14,6 +15,7 @@ import {
   type PeerCertificate,
   TLSSocket,
 } from 'node:tls';
+import type { CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import type { TlsDescription } from '../observe/events.js';
 import type { TlsWeakness } from '../observe/weak-tls.js';
@@ -45,7 +47,7 @@ export interface Upgraded {
 }
 
 /** Accepts a client's TLS handshake. Rejects with ProxyError `client_tls_failed` or the signal's reason. */
-export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: AbortSignal): Promise<Upgraded> {
+export async function acceptTls(socket: Socket, tls: ClientLegTls, signal: CancelSignal): Promise<Upgraded> {
   const started = performance.now();
   const secured = new TLSSocket(socket, {
     isServer: true,
@@ -90,7 +92,7 @@ export async function connectTls(
   tls: ServerLegTls,
   host: string,
   server: string,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Upgraded> {
   const started = performance.now();
   let verified: DetailedPeerCertificate | undefined;
@@ -185,7 +187,7 @@ function handshakeEnd(
   raw: Socket,
   secured: TLSSocket,
   event: 'secure' | 'secureConnect',
-  signal: AbortSignal,
+  signal: CancelSignal,
   /** `undefined`: the peer closed the connection without an error. */
   failure: (error: Error | undefined) => ProxyError,
 ): Promise<void> {
@@ -193,7 +195,7 @@ function handshakeEnd(
     const finish = (reason?: unknown) => {
       secured.off(event, onSecure).off('error', onError).off('close', onClose).off('end', onClose);
       raw.off('end', onClose).off('close', onClose);
-      signal.removeEventListener('abort', onAbort);
+      signal.offCancel(onCancel);
       if (reason === undefined) return resolve();
       secured.destroy();
       reject(reason);
@@ -201,15 +203,14 @@ function handshakeEnd(
     const onSecure = () => finish();
     const onError = (error: Error) => finish(failure(isDisconnect(error) ? undefined : error));
     const onClose = () => finish(failure(undefined));
-    const onAbort = () => finish(signal.reason);
+    const onCancel = () => finish(signal.reason);
     // Errors that come when no one reads or writes have no one to tell, and without a listener Node ends the process.
     secured.on('error', () => {});
     secured.on(event, onSecure).on('error', onError).on('close', onClose).on('end', onClose);
     // An end that the plaintext socket had already read is not passed on to the TLS socket.
     raw.on('end', onClose).on('close', onClose);
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
-    else if (raw.readableEnded || raw.destroyed) onClose();
+    signal.onCancel(onCancel);
+    if (!signal.isCancelled && (raw.readableEnded || raw.destroyed)) onClose();
   });
 }
 

@@ -1,4 +1,5 @@
 /** The packet port on recorded dialogues, however the network cuts them. */
+
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
@@ -6,12 +7,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PacketPort } from '../../../src/proxy/packet-port.js';
 import { encodePacket } from '../../../src/wire/framing.js';
 import { loadRecordings, type Recording } from '../../fixtures/recordings.js';
+import { unlessItHangs } from '../../support/cancellations.js';
 import { arrived, openSocketPair, sendApart, singleBytes, splitsInTwo } from '../../support/chunked.js';
 
 type Side = 'client' | 'server';
 
-/** Not reached unless a read hangs, which then fails instead. */
-const never = AbortSignal.timeout(60_000);
+const never = unlessItHangs();
 
 const wireBytesOf = ({ packets }: Recording, side: Side) =>
   Buffer.concat(

@@ -1,6 +1,7 @@
 /** The server leg: what goes wrong between the SSLRequest and a finished handshake, and what is told to the server. */
+
 import assert from 'node:assert/strict';
-import { getEventListeners, once } from 'node:events';
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -11,12 +12,13 @@ import { PacketPort } from '../../../src/proxy/packet-port.js';
 import { connectTls } from '../../../src/tls/upgrade.js';
 import { encodePacket } from '../../../src/wire/framing.js';
 import { encodeErr } from '../../../src/wire/replies.js';
+import { WatchedCancellation } from '../../support/cancellations.js';
 import { arrived } from '../../support/chunked.js';
 import {
   ca,
   clientCertificate,
   keyPair,
-  neverAborted,
+  neverCancelled,
   otherCa,
   reach,
   serverCertificate,
@@ -35,7 +37,7 @@ async function failure(
 ): Promise<{ error: ProxyError; destroyed: boolean }> {
   const { near, far } = await socketPair(t);
   answer(far);
-  const error = await connectTls(near, serverLeg(config), 'localhost', 'db:3306', neverAborted).then(
+  const error = await connectTls(near, serverLeg(config), 'localhost', 'db:3306', neverCancelled).then(
     () => assert.fail('the upgrade was to fail'),
     (reason: unknown) => reason,
   );
@@ -79,7 +81,7 @@ test('a server that had already said its last word is not waited for', async (t)
   far.end();
   const port = new PacketPort(near, { leg: 'server', peer: 'db:3306' });
   while (!near.readableEnded) await nextTurn();
-  const upgrade = connectTls(port.release(), serverLeg(), 'localhost', 'db:3306', neverAborted);
+  const upgrade = connectTls(port.release(), serverLeg(), 'localhost', 'db:3306', neverCancelled);
   await assert.rejects(upgrade, { code: 'server_refused_tls' });
 });
 
@@ -108,26 +110,26 @@ test('nothing in common with the server: the message says what', async (t) => {
 
 test('a handshake that is given up ends at once, and leaves nothing on the signal', async (t) => {
   const { near, far } = await socketPair(t);
-  const giveUp = new AbortController();
-  const upgrade = connectTls(near, serverLeg(), 'localhost', 'db:3306', giveUp.signal);
+  const giveUp = new WatchedCancellation();
+  const upgrade = connectTls(near, serverLeg(), 'localhost', 'db:3306', giveUp);
   // The ClientHello is out and no answer comes.
   await arrived(far, 1);
   const reason = new ProxyError('server_timeout', 'too slow');
-  giveUp.abort(reason);
+  giveUp.cancel(reason);
   await assert.rejects(upgrade, reason);
   assert.equal(near.destroyed, true);
-  assert.equal(getEventListeners(giveUp.signal, 'abort').length, 0);
+  assert.equal(giveUp.listenerCount, 0);
   const second = await socketPair(t);
-  const late = connectTls(second.near, serverLeg(), 'localhost', 'db:3306', giveUp.signal);
+  const late = connectTls(second.near, serverLeg(), 'localhost', 'db:3306', giveUp);
   await assert.rejects(late, reason);
 });
 
 test('a finished handshake leaves nothing on the signal', async (t) => {
   const { near, far } = await socketPair(t);
-  const { signal } = new AbortController();
+  const signal = new WatchedCancellation();
   server.emit('connection', far);
   await connectTls(near, serverLeg(), 'localhost', 'db:3306', signal);
-  assert.equal(getEventListeners(signal, 'abort').length, 0);
+  assert.equal(signal.listenerCount, 0);
 });
 
 for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
@@ -142,7 +144,7 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     for (const config of [{}, keyPair(clientCertificate({ issuer: otherCa }))]) {
       const { near, far } = await socketPair(t);
       demanding.emit('connection', far);
-      const refusal = await connectTls(near, serverLeg(config), 'localhost', 'db:3306', neverAborted).then(
+      const refusal = await connectTls(near, serverLeg(config), 'localhost', 'db:3306', neverCancelled).then(
         ({ socket }) => readFailure(socket),
         (error: unknown) => error,
       );
@@ -166,7 +168,7 @@ test('the alert about a missing certificate comes behind the handshake of TLS 1.
     }),
   });
   strict.on('error', () => {});
-  const { socket } = await connectTls(near, serverLeg(), 'localhost', 'db:3306', neverAborted);
+  const { socket } = await connectTls(near, serverLeg(), 'localhost', 'db:3306', neverCancelled);
   const error = await readFailure(socket);
   assert.equal(error.code, 'server_requires_key_pair');
   assert.match(
@@ -178,7 +180,7 @@ test('the alert about a missing certificate comes behind the handshake of TLS 1.
 /** What the first read of a packet says, where the server has none to send. */
 async function readFailure(socket: tls.TLSSocket): Promise<ProxyError> {
   const port = new PacketPort(socket, { leg: 'server', peer: 'db:3306', nextSequenceId: 2 });
-  const error = await port.read(neverAborted).then(
+  const error = await port.read(neverCancelled).then(
     () => assert.fail('there was to be no packet'),
     (reason: unknown) => reason,
   );
@@ -203,7 +205,7 @@ test('what the proxy sends after the handshake reaches the server', async (t) =>
   const { near, far } = await socketPair(t);
   const secure = once(server, 'secureConnection');
   server.emit('connection', far);
-  const { socket } = await connectTls(near, serverLeg(), 'localhost', 'db:3306', neverAborted);
+  const { socket } = await connectTls(near, serverLeg(), 'localhost', 'db:3306', neverCancelled);
   const [accepted] = (await secure) as [tls.TLSSocket];
   socket.write('login');
   assert.equal(String((await once(accepted, 'data'))[0]), 'login');

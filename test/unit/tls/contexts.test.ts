@@ -14,7 +14,7 @@ import {
   clientLeg,
   fileWith,
   modern,
-  neverAborted,
+  neverCancelled,
   serverCertificate,
   serverLeg,
   socketPair,
@@ -43,7 +43,7 @@ for (const tlsVersion of lists) {
       const { near, far } = await socketPair(t);
       const peer = tls.connect({ socket: far, rejectUnauthorized: false, ...only(version) });
       peer.on('error', () => {});
-      return (await acceptTls(near, leg, neverAborted)).description.version;
+      return (await acceptTls(near, leg, neverCancelled)).description.version;
     });
     assert.deepEqual(accepted, tlsVersion);
   });
@@ -79,7 +79,7 @@ async function versionsThatWork(handshake: (version: TlsVersion) => Promise<stri
 async function handshakeWith(t: TestContext, leg: ReturnType<typeof serverLeg>, options: tls.TlsOptions) {
   const { near, far } = await socketPair(t);
   tlsServer(identity, options).emit('connection', far);
-  const { description } = await connectTls(near, leg, 'localhost', 'localhost:3306', neverAborted);
+  const { description } = await connectTls(near, leg, 'localhost', 'localhost:3306', neverCancelled);
   return description;
 }
 
@@ -117,7 +117,7 @@ test('the client leg follows its own order of ciphers', async (t) => {
     .connect({ socket: far, rejectUnauthorized: false, maxVersion: 'TLSv1.2', ciphers: `${second}:${first}` })
     .on('error', () => {});
   const leg = clientLeg(identity, { sslCipher: `${first}:${second}` });
-  assert.equal((await acceptTls(near, leg, neverAborted)).description.cipher, first);
+  assert.equal((await acceptTls(near, leg, neverCancelled)).description.cipher, first);
 });
 
 test('old versions bring what a MySQL 5.6 with yaSSL can: AES with RSA key exchange, never its small DHE groups', async (t) => {
@@ -132,7 +132,7 @@ test('old versions bring what a MySQL 5.6 with yaSSL can: AES with RSA key excha
   const accepted = await acceptTls(
     near,
     clientLeg(identity, { tlsVersion: ['TLSv1', 'TLSv1.1', 'TLSv1.2'] }),
-    neverAborted,
+    neverCancelled,
   );
   assert.deepEqual(pick(accepted.description), { version: 'TLSv1', cipher: 'AES256-SHA' });
 });
@@ -193,7 +193,7 @@ test('a key with a passphrase is opened with the file it is given, whatever ends
     const leg = serverLeg({ ...pair, sslKeyPassphraseFile });
     const { near, far } = await socketPair(t);
     server.emit('connection', far);
-    await connectTls(near, leg, 'localhost', 'localhost:3306', neverAborted);
+    await connectTls(near, leg, 'localhost', 'localhost:3306', neverCancelled);
   }
   while (seen.length < 3) await new Promise(setImmediate);
   assert.deepEqual(seen, ['Test client', 'Test client', 'Test client']);

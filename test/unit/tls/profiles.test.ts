@@ -9,7 +9,7 @@ import { acceptTls, connectTls } from '../../../src/tls/upgrade.js';
 import {
   ca,
   clientLeg,
-  neverAborted,
+  neverCancelled,
   serverCertificate,
   serverLeg,
   socketPair,
@@ -74,7 +74,7 @@ for (const [client, options, kind] of [
         sslKey: identities.map(({ keyFile }) => keyFile),
       });
       const { near, far } = await socketPair(t);
-      const accepting = acceptTls(near, leg, neverAborted);
+      const accepting = acceptTls(near, leg, neverCancelled);
       const peer = tls.connect({ socket: far, ca: ca.certificate, servername: 'localhost', ...options });
       await new Promise((resolve, reject) => peer.on('secureConnect', resolve).on('error', reject));
       await accepting;
@@ -92,7 +92,7 @@ async function negotiatedWithClient(
   const { near, far } = await socketPair(t);
   const peer = tls.connect({ socket: far, rejectUnauthorized: false, ...options });
   peer.on('error', () => {});
-  return negotiated(acceptTls(near, clientLeg(identity, config), neverAborted));
+  return negotiated(acceptTls(near, clientLeg(identity, config), neverCancelled));
 }
 
 async function negotiatedWithServer(
@@ -105,7 +105,7 @@ async function negotiatedWithServer(
   server.on('tlsClientError', () => {});
   server.emit('connection', far);
   const leg = serverLeg(profileOf(profile));
-  return negotiated(connectTls(near, leg, 'localhost', 'localhost:3306', neverAborted));
+  return negotiated(connectTls(near, leg, 'localhost', 'localhost:3306', neverCancelled));
 }
 
 async function negotiated(

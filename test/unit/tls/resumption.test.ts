@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectTls } from '../../../src/tls/upgrade.js';
 import {
-  neverAborted,
+  neverCancelled,
   otherCa,
   reach,
   serverCertificate,
@@ -84,7 +84,7 @@ test('a session that a handshake failed with is not tried again', async (t) => {
   assert.equal(leg.sessions.size, 1);
   const { near, far } = await socketPair(t);
   far.once('data', () => far.end());
-  await assert.rejects(connectTls(near, leg, 'localhost', 'localhost:3306', neverAborted), {
+  await assert.rejects(connectTls(near, leg, 'localhost', 'localhost:3306', neverCancelled), {
     code: 'server_refused_tls',
   });
   assert.equal(leg.sessions.size, 0);

@@ -13,6 +13,7 @@ import {
   type ServerLegTls,
 } from '../../../src/tls/contexts.js';
 import { acceptTls, connectTls, type Upgraded } from '../../../src/tls/upgrade.js';
+import { unlessItHangs } from '../../support/cancellations.js';
 import {
   type CertificateRequest,
   issueCertificate,
@@ -24,8 +25,7 @@ import { openSocketPair, type SocketPair } from '../../support/chunked.js';
 import { makeTemporaryFolder } from '../../support/clean-up.js';
 
 export const folder = makeTemporaryFolder();
-/** Not reached unless a handshake hangs, which then fails instead. */
-export const neverAborted: AbortSignal = AbortSignal.timeout(60_000);
+export const neverCancelled = unlessItHangs();
 export const modern = ['TLSv1.2', 'TLSv1.3'] as const;
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -134,7 +134,7 @@ export async function reach(
 ): Promise<Upgraded> {
   const { near, far } = await socketPair(t);
   server.emit('connection', far);
-  const upgraded = await connectTls(near, leg, host, name, neverAborted);
+  const upgraded = await connectTls(near, leg, host, name, neverCancelled);
   upgraded.socket.on('error', () => {});
   const hello = once(upgraded.socket, 'data');
   const { version, resumed } = upgraded.description;
@@ -157,7 +157,7 @@ export async function connectWith(
   client.on('session', (newest: Buffer) => {
     session = newest;
   });
-  const upgraded = await acceptTls(near, leg, neverAborted);
+  const upgraded = await acceptTls(near, leg, neverCancelled);
   upgraded.socket.write('hello');
   await once(client, 'data');
   // A resumed session of TLS 1.2 brings no other.
@@ -175,7 +175,7 @@ export async function acceptedPair(t: TestContext): Promise<{ near: tls.TLSSocke
   const leg = clientLeg(identity);
   const far = tls.connect({ socket: clientRaw, rejectUnauthorized: false });
   const [{ socket: near }] = await Promise.all([
-    acceptTls(raw, leg, neverAborted),
+    acceptTls(raw, leg, neverCancelled),
     once(far, 'secureConnect'),
   ]);
   t.after(() => {
