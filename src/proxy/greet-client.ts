@@ -6,7 +6,7 @@ import { clientProgramOf } from './connection-attributes.js';
 import { decodeClientPacket } from './decoding.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 import { type HandshakePlan, planHandshake } from './plan.js';
-import { mayStayPlaintext, type Route } from './route.js';
+import type { Route } from './route.js';
 import { secureClient, type UpgradeContext } from './secure-legs.js';
 
 export interface HandshakeContext extends UpgradeContext {
@@ -71,7 +71,7 @@ async function receiveLogin(
   client.hidesClientErrors = isMariaDbConnectorC(login);
   record.user = login.user;
   record.clientProgram = clientProgramOf(login);
-  if (!client.isTls && !mayStayPlaintext(route, client)) {
+  if (!client.isTls && !client.mayStayPlaintext) {
     throw new ProxyError(
       'client_tls_required',
       `connections from ${client.remoteAddress} using insecure transport are prohibited`,

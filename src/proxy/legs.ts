@@ -10,6 +10,8 @@ export interface ClientLeg {
   readonly isUnix: boolean;
   /** Numeric, without the port; empty on a unix socket. */
   readonly remoteAddress: string;
+  /** What the route says of its address. */
+  readonly mayStayPlaintext: boolean;
   stage: 'accepted' | 'greeted' | 'upgrading' | 'answering';
   /** Known once the client has sent its flags; without it an ERR packet has no SQLSTATE. */
   isProtocol41: boolean;

@@ -6,7 +6,7 @@ import { CLIENT_SSL, COMPRESSION_FLAGS, has, offeredToClient, withFlags } from '
 import type { Greeting } from '../wire/greeting.js';
 import type { SessionTerms } from './dialogue.js';
 import { type ClientLeg, legSecurity, type ServerLeg } from './legs.js';
-import { mayStayPlaintext, type Route, takesPartInLogin } from './route.js';
+import { type Route, takesPartInLogin } from './route.js';
 
 export interface HandshakePlan {
   /** Capability flags of the greeting that the client gets. */
@@ -20,7 +20,7 @@ export interface HandshakePlan {
 export function planHandshake(
   greeting: Greeting,
   route: Route,
-  client: Pick<ClientLeg, 'isUnix' | 'remoteAddress'>,
+  client: Pick<ClientLeg, 'isUnix' | 'mayStayPlaintext'>,
   server: Pick<ServerLeg, 'name' | 'address'>,
 ): HandshakePlan {
   const serverOffersTls = has(greeting.capabilities, CLIENT_SSL);
@@ -35,7 +35,7 @@ export function planHandshake(
   const offerTls = route.clientTls !== undefined && (sslMode !== 'AS_CLIENT' || serverOffersTls);
   // A COM_CHANGE_USER that the proxy has to take part in can not be found in compressed bytes, and once compression is
   // offered the client uses it. So it is not offered where the legs may turn out unequal.
-  const clientTls = [...(offerTls ? [true] : []), ...(mayStayPlaintext(route, client) ? [false] : [])];
+  const clientTls = [...(offerTls ? [true] : []), ...(client.mayStayPlaintext ? [false] : [])];
   const alwaysEqual = clientTls.every((isTls) =>
     legsAreEqualForAll({
       client: legSecurity(client, isTls),

@@ -80,10 +80,11 @@ export class Session {
     const passthrough = options.route.config.client.sslMode === 'PASSTHROUGH';
     const remoteAddress = options.isUnix ? '' : (socket.remoteAddress ?? '');
     const { remotePort = 0 } = socket;
+    const from = { isUnix: options.isUnix, remoteAddress };
     this.#record = newConnectionRecord({
       id: options.id,
       route: options.route.config.name,
-      clientAddress: clientAddressOf({ isUnix: options.isUnix, remoteAddress }, remotePort),
+      clientAddress: clientAddressOf(from, remotePort),
     });
     if (passthrough) {
       this.#record.clientTls = PASSED_THROUGH;
@@ -91,8 +92,8 @@ export class Session {
     }
     this.#client = {
       port: this.#clientPort(socket),
-      isUnix: options.isUnix,
-      remoteAddress,
+      ...from,
+      mayStayPlaintext: mayStayPlaintext(options.route, from),
       stage: 'accepted',
       isProtocol41: false,
       hidesClientErrors: false,
@@ -317,7 +318,7 @@ export class Session {
     // Many health checks break the connection off with a reset.
     if (!this.#client.isUnix && this.#client.remoteAddress === '')
       throw new ProxyError('client_gone', 'the client was gone before it was accepted');
-    if (route.config.client.sslMode === 'DISABLED' && !mayStayPlaintext(route, this.#client)) {
+    if (route.config.client.sslMode === 'DISABLED' && !this.#client.mayStayPlaintext) {
       throw new ProxyError(
         'client_tls_required',
         `connections from ${this.#client.remoteAddress} using insecure transport are prohibited, and the route offers no TLS`,
