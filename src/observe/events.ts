@@ -115,6 +115,8 @@ export interface ConnectionRecord {
   readonly clientAddress: string;
   /** Unix time in milliseconds. */
   readonly openedAt: number;
+  /** Its login was accepted. */
+  isSession: boolean;
   /** `HOST:PORT` of the server that answered; empty before that. */
   serverAddress: string;
   /** As the server calls itself, without the `5.5.5-` in front of MariaDB's. */
@@ -161,6 +163,7 @@ export function newConnectionRecord({
     route,
     clientAddress,
     openedAt: Date.now(),
+    isSession: false,
     serverAddress: '',
     serverVersion: '',
     serverThreadId: 0,

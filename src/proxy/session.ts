@@ -122,6 +122,7 @@ export class Session {
       this.#refuseEarly();
       const { server, decision, terms, origin } = await this.#inTime(() => this.#logIn());
       if (!decision.accepted) return this.#refuse(server, decision.errno);
+      this.#record.isSession = true;
       observer.established?.(this.#record);
       return await this.#relay(server, terms, origin);
     } catch (thrown) {

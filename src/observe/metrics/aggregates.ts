@@ -130,12 +130,6 @@ export function createMetrics(
   };
   for (const labels of servers.values()) zeroServer(labels);
 
-  /** Labels as they were counted up, so that counting down meets the same series whatever the record says by then. */
-  const counted = new WeakMap<
-    ConnectionRecord,
-    readonly { leg: NetworkLeg; version: string; cipher: string }[]
-  >();
-
   const countLogin = (
     route: string,
     { clientPlugin, serverPlugin, authentication }: LoginAttempt,
@@ -170,11 +164,10 @@ export function createMetrics(
       const { route, serverAddress, serverConnection } = connection;
       const server = servers.get(serverKey(route, serverAddress));
       if (server !== undefined) serverConnections.inc({ ...server, connection: serverConnection });
-      const labels = legs.map((leg) => ({ leg, ...tlsLabels(tlsOf(connection, leg)) }));
-      counted.set(connection, labels);
-      for (const label of labels) {
-        sessions.inc({ route, ...label });
-        activeSessions.inc({ route, ...label });
+      for (const leg of legs) {
+        const labels = { route, leg, ...tlsLabels(tlsOf(connection, leg)) };
+        sessions.inc(labels);
+        activeSessions.inc(labels);
       }
       // Of a login that was passed through nothing is known.
       if (connection.clientPlugin !== '') countLogin(route, connection, 'accepted');
@@ -186,8 +179,8 @@ export function createMetrics(
     failed: (connection, error, attempt) => {
       const { route } = connection;
       // A session that ends at a COM_CHANGE_USER was let in before.
-      if (!counted.has(connection)) rejected.inc({ route, reason: error.code });
-      const login = attempt ?? (counted.has(connection) ? undefined : connection);
+      if (!connection.isSession) rejected.inc({ route, reason: error.code });
+      const login = attempt ?? (connection.isSession ? undefined : connection);
       if (login !== undefined && login.clientPlugin !== '') countLogin(route, login, resultOf(error));
     },
     refused: (connection, errno) => {
@@ -201,8 +194,8 @@ export function createMetrics(
       active.dec({ route });
       closed.inc({ route, reason });
       connectionSeconds.observe({ route }, Math.max(0, Date.now() - connection.openedAt) / 1000);
-      for (const label of counted.get(connection) ?? []) activeSessions.dec({ route, ...label });
-      counted.delete(connection);
+      if (!connection.isSession) return;
+      for (const leg of legs) activeSessions.dec({ route, leg, ...tlsLabels(tlsOf(connection, leg)) });
     },
   };
 

@@ -1,13 +1,14 @@
 /** What /metrics/connections serves: the open connections one by one, made anew at each scrape. */
 import { Registry } from 'prom-client';
+import type { ConnectionRecord } from '../events.js';
 import { connectionState } from '../state/connection-list.js';
-import { busiest, type LiveConnection } from '../state/live-connections.js';
+import { busiest } from '../state/live-connections.js';
 import { connectionMetrics } from './definitions.js';
 import { Instruments } from './instruments.js';
 
 /** At most `limit` of them, the busiest. */
 export async function connectionMetricsText(
-  connections: readonly LiveConnection[],
+  connections: readonly ConnectionRecord[],
   limit: number,
 ): Promise<string> {
   const shown = busiest(connections, limit).map(connectionState);

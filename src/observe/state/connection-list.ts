@@ -1,14 +1,15 @@
 /** The open connections as `/connections` and `/metrics/connections` show them, and the filters of the former. */
 import { printableName } from '../../printable.js';
+import type { ConnectionRecord } from '../events.js';
 import { connectionMetrics } from '../metrics/definitions.js';
-import { busiest, type LiveConnection } from './live-connections.js';
+import { busiest } from './live-connections.js';
 import type { ConnectionList, ConnectionState } from './state.js';
 
 const DEFAULT_LIMIT = 100;
 const MOST_AT_ONCE = 1_000;
 
-export function connectionState(connection: LiveConnection): ConnectionState {
-  const { clientBytes, serverBytes, openedAt, commands } = connection.record;
+export function connectionState(connection: ConnectionRecord): ConnectionState {
+  const { clientBytes, serverBytes, openedAt, commands } = connection;
   const said = fieldsOf(connection);
   return {
     ...said,
@@ -30,12 +31,12 @@ export function connectionState(connection: LiveConnection): ConnectionState {
 }
 
 /** What can be asked for, as peers said it. */
-function fieldsOf({ record, isSession }: LiveConnection) {
+function fieldsOf(record: ConnectionRecord) {
   const { clientTls, serverTls } = record;
   return {
     id: record.id,
     route: record.route,
-    state: isSession ? 'session' : 'login',
+    state: record.isSession ? 'session' : 'login',
     client: record.clientAddress,
     client_program: record.clientProgram,
     user: record.user,
@@ -70,7 +71,7 @@ export class FilterError extends Error {}
  *   have: `client_tls_version=none`. Throws FilterError.
  */
 export function listConnections(
-  connections: readonly LiveConnection[],
+  connections: readonly ConnectionRecord[],
   query: URLSearchParams,
 ): ConnectionList {
   const matches = filterOf(query);
@@ -85,7 +86,7 @@ export function listConnections(
 }
 
 /** Undefined where all match. With thousands of connections each field that need not be looked at counts. */
-function filterOf(query: URLSearchParams): ((connection: LiveConnection) => boolean) | undefined {
+function filterOf(query: URLSearchParams): ((connection: ConnectionRecord) => boolean) | undefined {
   const search = (query.get('search') ?? '').toLowerCase();
   const wanted = new Map<FilterName, string>();
   for (const [name, value] of query) {

@@ -1,7 +1,7 @@
 /** Rates and times of the last minutes, for a page that is opened only when something is wrong already. */
 
 import { type CommandStatistics, type CommandTimes, quantile } from '../command-statistics.js';
-import type { ConnectionRecord, Observer } from '../events.js';
+import type { Observer } from '../events.js';
 import type { LiveConnections } from './live-connections.js';
 import type { HistoryPoint } from './state.js';
 
@@ -26,7 +26,6 @@ export class History {
   readonly #statistics: readonly CommandStatistics[];
   readonly #points: HistoryPoint[] = [];
   readonly #timer: NodeJS.Timeout;
-  readonly #established = new WeakSet<ConnectionRecord>();
   #opened = 0;
   #rejected = 0;
   #latest: Totals;
@@ -46,9 +45,8 @@ export class History {
     refused: () => {
       this.#rejected += 1;
     },
-    established: (connection) => void this.#established.add(connection),
     failed: (connection) => {
-      if (!this.#established.has(connection)) this.#rejected += 1;
+      if (!connection.isSession) this.#rejected += 1;
     },
   };
 

@@ -6,24 +6,16 @@ export interface Traffic {
   readonly server: LegBytes;
 }
 
-export interface LiveConnection {
-  readonly record: ConnectionRecord;
-  /** Its login was accepted. */
-  readonly isSession: boolean;
-}
-
 export class LiveConnections {
   readonly #ended: ReadonlyMap<string, Traffic>;
-  /** Whether the login was accepted, by connection. */
-  readonly #open = new Map<ConnectionRecord, boolean>();
+  readonly #open = new Set<ConnectionRecord>();
 
   constructor(routeNames: readonly string[]) {
     this.#ended = new Map(routeNames.map((route) => [route, noTraffic()]));
   }
 
   readonly observer: Observer = {
-    opened: (connection) => void this.#open.set(connection, false),
-    established: (connection) => void this.#open.set(connection, true),
+    opened: (connection) => void this.#open.add(connection),
     closed: (connection) => {
       if (this.#open.delete(connection)) add(this.#ended.get(connection.route), connection);
     },
@@ -33,29 +25,32 @@ export class LiveConnections {
     return this.#open.size;
   }
 
-  *all(): Generator<LiveConnection> {
-    for (const [record, isSession] of this.#open) yield { record, isSession };
+  all(): IterableIterator<ConnectionRecord> {
+    return this.#open.values();
   }
 
   /** Those whose login was accepted. */
   *sessions(): Generator<ConnectionRecord> {
-    for (const [record, isSession] of this.#open) if (isSession) yield record;
+    for (const connection of this.#open) if (connection.isSession) yield connection;
   }
 
   /** By route, since the start: of the connections that ended, and of the open ones as they are now. */
   traffic(): ReadonlyMap<string, Traffic> {
     const totals = new Map([...this.#ended].map(([route, total]) => [route, structuredClone(total)]));
-    for (const connection of this.#open.keys()) add(totals.get(connection.route), connection);
+    for (const connection of this.#open) add(totals.get(connection.route), connection);
     return totals;
   }
 }
 
 /** The `limit` that moved most bytes, the busiest first. */
-export function busiest(connections: readonly LiveConnection[], limit: number): readonly LiveConnection[] {
-  return connections.toSorted((a, b) => moved(b) - moved(a) || b.record.id - a.record.id).slice(0, limit);
+export function busiest(
+  connections: readonly ConnectionRecord[],
+  limit: number,
+): readonly ConnectionRecord[] {
+  return connections.toSorted((a, b) => moved(b) - moved(a) || b.id - a.id).slice(0, limit);
 }
 
-function moved({ record: { clientBytes } }: LiveConnection): number {
+function moved({ clientBytes }: ConnectionRecord): number {
   return clientBytes.in + clientBytes.out;
 }
 

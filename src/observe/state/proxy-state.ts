@@ -89,13 +89,12 @@ function routeStates({ routes }: ProxyConfig, proxy: ProxyView): RouteState[] {
 
 function tlsCounts(live: LiveConnections): TlsCount[] {
   const counts = new Map<string, TlsCount>();
-  for (const { record, isSession } of live.all()) {
-    if (!isSession) continue;
+  for (const { route, clientTls, serverTls } of live.sessions()) {
     for (const leg of ['client', 'server'] as const) {
-      const { version, cipher } = leg === 'client' ? record.clientTls : record.serverTls;
-      const key = [record.route, leg, version, cipher].join('\0');
+      const { version, cipher } = leg === 'client' ? clientTls : serverTls;
+      const key = [route, leg, version, cipher].join('\0');
       const connections = (counts.get(key)?.connections ?? 0) + 1;
-      counts.set(key, { route: record.route, leg, version, cipher, connections });
+      counts.set(key, { route, leg, version, cipher, connections });
     }
   }
   return [...counts.values()].toSorted((a, b) => b.connections - a.connections);

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { ProxyError } from '../../../src/errors.js';
 import { logObserver } from '../../../src/observe/connection-log.js';
 import { createLogger, type LogSettings } from '../../../src/observe/log.js';
-import { connectionRecord, tls10, tls13, weakTls10 } from './records.js';
+import { connectionRecord, establish, tls10, tls13, weakTls10 } from './records.js';
 
 type Line = Record<string, unknown>;
 
@@ -90,7 +90,7 @@ describe('the log of connections', () => {
     });
     observer.opened?.(connection);
     observer.tlsEstablished?.(connection, 'client');
-    observer.established?.(connection);
+    establish(observer, connection);
     Object.assign(connection.clientBytes, { in: 10, out: 2000 });
     Object.assign(connection.serverBytes, { in: 2000, out: 10 });
     observer.closed?.(connection, 'client_closed');
@@ -134,7 +134,7 @@ describe('the log of connections', () => {
       clientProgram: `old\nclient ${'x'.repeat(1000)}`,
       commands: 7,
     });
-    observer.established?.(connection);
+    establish(observer, connection);
     observer.closed?.(connection, 'client_closed');
     const [line] = lines();
     assert.deepEqual(
@@ -219,7 +219,7 @@ describe('the log of connections', () => {
   it('is not quiet about clients that go away after it', () => {
     const { observer, lines } = logged();
     const connection = connectionRecord();
-    observer.established?.(connection);
+    establish(observer, connection);
     observer.closed?.(connection, 'client_gone');
     assert.deepEqual(
       lines().map((line) => line['msg']),
@@ -232,7 +232,7 @@ describe('the log of connections', () => {
     const connection = connectionRecord({ serverTls: tls13 });
     observer.opened?.(connection);
     observer.tlsEstablished?.(connection, 'server');
-    observer.established?.(connection);
+    establish(observer, connection);
     const entries = lines();
     assert.deepEqual(
       entries.map((line) => line['msg']),

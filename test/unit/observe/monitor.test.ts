@@ -6,7 +6,7 @@ import { createMonitor, type Monitor } from '../../../src/observe/monitor.js';
 import { combineObservers } from '../../../src/observe/observers.js';
 import type { ProxyState } from '../../../src/observe/state/state.js';
 import { loadFlags } from '../config/problems.js';
-import { connectionRecord, tls10, tls13 } from './records.js';
+import { connectionRecord, establish, tls10, tls13 } from './records.js';
 
 interface WatchingMonitor extends Monitor {
   readonly observer: Observer;
@@ -41,7 +41,7 @@ describe('the monitor', () => {
     const connect = (fields: Parameters<typeof connectionRecord>[0]) => {
       const connection = connectionRecord(fields);
       observer.opened?.(connection);
-      observer.established?.(connection);
+      establish(observer, connection);
       return connection;
     };
     connect({ clientTls: tls10, serverTls: tls13 });
@@ -78,7 +78,7 @@ describe('the monitor', () => {
   it('says of a long plaintext report how long it is', async (t) => {
     const { config } = loadFlags({ server: 'db', 'report-plaintext': true });
     const monitor = monitorOf(t, config);
-    for (let n = 0; n < 130; n++) monitor.observer.established?.(connectionRecord({ user: `user ${n}` }));
+    for (let n = 0; n < 130; n++) establish(monitor.observer, connectionRecord({ user: `user ${n}` }));
     const { plaintext, plaintext_outcomes } = await stateOf(monitor);
     assert.equal(plaintext.clients.length, 100);
     assert.deepEqual(plaintext_outcomes, { refused: 0, unknown: 130, accepted: 0 });

@@ -1,6 +1,7 @@
 import {
   type ConnectionRecord,
   newConnectionRecord,
+  type Observer,
   type TlsDescription,
 } from '../../../src/observe/events.js';
 
@@ -10,6 +11,12 @@ export function connectionRecord(fields: Partial<ConnectionRecord> = {}): Connec
   lastId += 1;
   const known = { id: lastId, route: 'default', clientAddress: '203.0.113.7:51234' };
   return { ...newConnectionRecord(known), ...fields };
+}
+
+/** As the proxy does when a login is accepted. */
+export function establish(observer: Observer, connection: ConnectionRecord): void {
+  connection.isSession = true;
+  observer.established?.(connection);
 }
 
 export const tls13: TlsDescription = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { errorCodes, errorTable, ProxyError } from '../../../../src/errors.js';
-import { connectionRecord, tls10, tls13, weakTls10 } from '../records.js';
+import { connectionRecord, establish, tls10, tls13, weakTls10 } from '../records.js';
 import { type MetricsUnderTest, metricsOf } from './sources.js';
 
 /** Lines of one metric as they are scraped, sorted, without comments. */
@@ -117,7 +117,7 @@ describe('metrics of a connection', () => {
     ]);
     assert.deepEqual(await scrapeCounted(metrics, 'tls_sessions_active'), []);
 
-    observer.established?.(connection);
+    establish(observer, connection);
     assert.deepEqual(await scrapeCounted(metrics, 'tls_sessions_active'), [
       'mysql_tls_proxy_tls_sessions_active{route="default",leg="client",version="TLSv1",cipher="AES256-SHA"} 1',
       'mysql_tls_proxy_tls_sessions_active{route="default",leg="server",version="TLSv1.3",cipher="TLS_AES_256_GCM_SHA384"} 1',
@@ -137,7 +137,7 @@ describe('metrics of a connection', () => {
     const metrics = metricsOf(['default']);
     const connection = connectionRecord();
     metrics.observer.opened?.(connection);
-    metrics.observer.established?.(connection);
+    establish(metrics.observer, connection);
     assert.deepEqual(await scrapeCounted(metrics, 'tls_sessions_active'), [
       'mysql_tls_proxy_tls_sessions_active{route="default",leg="client",version="none",cipher="none"} 1',
       'mysql_tls_proxy_tls_sessions_active{route="default",leg="server",version="none",cipher="none"} 1',
@@ -232,7 +232,8 @@ describe('reused server connections', () => {
   it('are counted beside new ones, by server', async () => {
     const metrics = metricsOf(['a']);
     for (const serverConnection of ['fresh', 'reused', 'reused'] as const)
-      metrics.observer.established?.(
+      establish(
+        metrics.observer,
         connectionRecord({ route: 'a', serverAddress: 'db:3306', serverConnection }),
       );
     assert.deepEqual(await scrapeCounted(metrics, 'server_connections_total'), [

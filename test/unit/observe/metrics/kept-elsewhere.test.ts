@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ProxyError } from '../../../../src/errors.js';
 import { commandNames } from '../../../../src/observe/command-names.js';
-import { connectionRecord, tls13 } from '../records.js';
+import { connectionRecord, establish, tls13 } from '../records.js';
 import { type MetricsUnderTest, metricsOf, SERVER } from './sources.js';
 
 async function scrape({ registry }: MetricsUnderTest, name: string): Promise<string[]> {
@@ -25,8 +25,8 @@ describe('logins', () => {
   it('are counted by plugins, path and result', async () => {
     const metrics = metricsOf(['a']);
     const { observer } = metrics;
-    observer.established?.(connectionRecord({ route: 'a', ...login, authentication: 'translated' }));
-    observer.established?.(connectionRecord({ route: 'a', ...login, authentication: 'translated' }));
+    establish(observer, connectionRecord({ route: 'a', ...login, authentication: 'translated' }));
+    establish(observer, connectionRecord({ route: 'a', ...login, authentication: 'translated' }));
     observer.refused?.(connectionRecord({ route: 'a', ...login, serverPlugin: '' }), 1045);
     observer.failed?.(
       connectionRecord({ route: 'a', ...login, authentication: 'credentials' }),
@@ -45,7 +45,7 @@ describe('logins', () => {
   it('of which nothing was seen are not', async () => {
     const metrics = metricsOf(['a']);
     const { observer } = metrics;
-    observer.established?.(connectionRecord({ route: 'a' }));
+    establish(observer, connectionRecord({ route: 'a' }));
     observer.refused?.(connectionRecord({ route: 'a' }), 1040);
     observer.failed?.(connectionRecord({ route: 'a' }), new ProxyError('client_gone', 'gone'));
     assert.deepEqual(await scrapeCounted(metrics, 'auth_total'), []);
@@ -56,7 +56,7 @@ describe('logins', () => {
     const { observer } = metrics;
     const connection = connectionRecord({ route: 'a', ...login });
     const attempt = { ...connection, clientPlugin: 'dialog', serverPlugin: 'dialog' };
-    observer.established?.(connection);
+    establish(observer, connection);
     observer.userChangeRefused?.(connection, 1045, attempt);
     connection.serverPlugin = '';
     observer.userChanged?.(connection);
@@ -73,9 +73,7 @@ describe('logins', () => {
   it('with plugins that nobody knows are one series', async () => {
     const metrics = metricsOf(['a']);
     for (const name of ['__proto__', 'x'.repeat(300), 'mine'])
-      metrics.observer.established?.(
-        connectionRecord({ route: 'a', clientPlugin: name, serverPlugin: name }),
-      );
+      establish(metrics.observer, connectionRecord({ route: 'a', clientPlugin: name, serverPlugin: name }));
     assert.deepEqual(await scrapeCounted(metrics, 'auth_total'), [
       'auth_total{route="a",client_plugin="other",server_plugin="other",path="relayed",result="accepted"} 3',
     ]);
@@ -84,7 +82,7 @@ describe('logins', () => {
   it('are counted by the TLS of each leg', async () => {
     const metrics = metricsOf(['a']);
     const connection = connectionRecord({ route: 'a', serverTls: tls13 });
-    metrics.observer.established?.(connection);
+    establish(metrics.observer, connection);
     metrics.observer.closed?.(connection, 'client_closed');
     assert.deepEqual(await scrapeCounted(metrics, 'tls_sessions_total'), [
       'tls_sessions_total{route="a",leg="client",version="none",cipher="none"} 1',

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { connectionMetricsText } from '../../../../src/observe/metrics/connections.js';
 import { FilterError, listConnections } from '../../../../src/observe/state/connection-list.js';
-import { type LiveConnection, LiveConnections } from '../../../../src/observe/state/live-connections.js';
-import { connectionRecord, tls10, tls13 } from '../records.js';
+import { LiveConnections } from '../../../../src/observe/state/live-connections.js';
+import { connectionRecord, establish, tls10, tls13 } from '../records.js';
 
 const plaintext = connectionRecord({ id: 1, user: 'Old App', serverTls: tls13, clientProgram: 'php 5.3' });
 const old = connectionRecord({
@@ -22,8 +22,8 @@ Object.assign(modern.serverBytes, { in: 62, out: 3 });
 
 const live = new LiveConnections(['default', 'reports']);
 for (const record of [plaintext, old, modern, loggingIn]) live.observer.opened?.(record);
-for (const record of [plaintext, old, modern]) live.observer.established?.(record);
-const all: readonly LiveConnection[] = [...live.all()];
+for (const record of [plaintext, old, modern]) establish(live.observer, record);
+const all = [...live.all()];
 
 function list(query: string) {
   return listConnections(all, new URLSearchParams(query));
@@ -78,7 +78,7 @@ describe('the list of connections', () => {
 
   it('shows what peers call themselves so that it can be printed', () => {
     const record = connectionRecord({ user: `a\u202eb\n${'x'.repeat(500)}` });
-    const [connection] = listConnections([{ record, isSession: true }], new URLSearchParams()).connections;
+    const [connection] = listConnections([record], new URLSearchParams()).connections;
     assert.match(connection?.user ?? '', /^a\\u202eb\\u000ax{124}…$/);
   });
 });
@@ -130,7 +130,7 @@ describe('metrics of single connections', () => {
 
   it('escape what peers call themselves', async () => {
     const record = connectionRecord({ user: 'a"b\\c\nd' });
-    const text = await connectionMetricsText([{ record, isSession: true }], 1);
+    const text = await connectionMetricsText([record], 1);
     assert.ok(text.includes('user="a\\"b\\\\c\\\\u000ad"'), text);
   });
 });

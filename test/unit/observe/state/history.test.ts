@@ -4,7 +4,7 @@ import { ProxyError } from '../../../../src/errors.js';
 import { CommandStatistics } from '../../../../src/observe/command-statistics.js';
 import { HISTORY_STEP_SECONDS, History } from '../../../../src/observe/state/history.js';
 import { LiveConnections } from '../../../../src/observe/state/live-connections.js';
-import { connectionRecord } from '../records.js';
+import { connectionRecord, establish } from '../records.js';
 
 function start(t: TestContext) {
   let milliseconds = 0;
@@ -63,7 +63,7 @@ test('a point has the rates of its step', (t) => {
 test('a session that fails is no connection that was rejected', (t) => {
   const { history } = start(t);
   const connection = connectionRecord();
-  history.observer.established?.(connection);
+  establish(history.observer, connection);
   history.observer.failed?.(connection, new ProxyError('client_timeout', 'late'), connection);
   history.observer.failed?.(connection, new ProxyError('unknown_exchange_refused', 'lost'));
   assert.equal(history.rejected, 0);

@@ -5,7 +5,7 @@ import { ProxyError } from '../../../../src/errors.js';
 import type { ConnectionRecord } from '../../../../src/observe/events.js';
 import { plaintextReporter } from '../../../../src/observe/state/plaintext-report.js';
 import type { PlaintextClient } from '../../../../src/observe/state/state.js';
-import { connectionRecord, tls10, tls13 } from '../records.js';
+import { connectionRecord, establish, tls10, tls13 } from '../records.js';
 
 const route = (fields: Partial<RouteConfig> = {}, client: Partial<ClientLegConfig> = {}): RouteConfig => ({
   name: 'default',
@@ -45,7 +45,7 @@ function watched(routes: readonly RouteConfig[] = [route()], capacity?: number) 
   const logIn = (fields: Partial<ConnectionRecord> = {}) => {
     const connection = connectionRecord({ user: 'app', ...fields });
     observer.opened?.(connection);
-    observer.established?.(connection);
+    establish(observer, connection);
     return connection;
   };
   const refuse = (fields: Partial<ConnectionRecord> = {}) => {
@@ -294,7 +294,7 @@ describe('what would be overlooked', () => {
     const { observer, setRoutes, clients } = watched([route({ reportPlaintext: false })]);
     const connection = connectionRecord({ user: 'early' });
     observer.opened?.(connection);
-    observer.established?.(connection);
+    establish(observer, connection);
     const modern = connectionRecord({ user: 'modern', clientTls: tls13 });
     setRoutes([route()], [connection, modern]);
     const { user, active, under_required } = only(clients());

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { errorTable, ProxyError } from '../../../../src/errors.js';
 import { Servers } from '../../../../src/observe/state/servers.js';
-import { connectionRecord } from '../records.js';
+import { connectionRecord, establish } from '../records.js';
 
 const routes = [
   { route: 'default', servers: ['a:1', 'b:2'] },
@@ -27,7 +27,7 @@ test('a server is up or down by the latest attempt of its route, since the first
   const { observer } = servers;
   const connection = connectionRecord({ serverAddress: 'a:1', serverVersion: '9.1.0' });
   observer.serverReached?.(connection, 'a:1', 0.25);
-  observer.established?.(connection);
+  establish(observer, connection);
   t.mock.timers.tick(1000);
   observer.serverReached?.(connection, 'a:1', 0.5);
   assert.deepEqual(stateOf(servers, 'default', 'a:1'), {
