@@ -2,6 +2,7 @@
  * Counts and times of commands, kept in plain arrays: this is the only part of observing that runs for every command, and
  * a histogram of a library would cost it ten times as much.
  */
+import { bucketOf } from './buckets.js';
 import { commandNames } from './command-names.js';
 
 /** Upper bounds in seconds, from an answer out of memory to a statement that keeps a server busy. */
@@ -38,7 +39,7 @@ export class CommandStatistics {
 
   answered(command: number, seconds: number): void {
     const slot = slotOf(command);
-    const at = slot * BUCKETS + bucketOf(seconds);
+    const at = slot * BUCKETS + bucketOf(COMMAND_SECONDS, seconds);
     this.#buckets[at] = (this.#buckets[at] ?? 0) + 1;
     this.#seconds[slot] = (this.#seconds[slot] ?? 0) + seconds;
   }
@@ -56,12 +57,6 @@ export class CommandStatistics {
 
 function slotOf(command: number): number {
   return slotOfByte[command] ?? 0;
-}
-
-function bucketOf(seconds: number): number {
-  let bucket = 0;
-  while (bucket < COMMAND_SECONDS.length && seconds > (COMMAND_SECONDS[bucket] ?? 0)) bucket++;
-  return bucket;
 }
 
 function slotsByByte(): Uint8Array {

@@ -52,14 +52,16 @@ export function legSecurity(
   return { tls: isTls, unix: 'isUnix' in leg ? leg.isUnix : leg.address.kind === 'unix' };
 }
 
-/** Both legs' sockets have small packets to pass on at once, and peers that vanish without a word. */
-export function tuneSocket(socket: Socket): void {
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
-}
-
-/** Idle time after which TCP asks whether the peer is still there. */
-const KEEP_ALIVE_DELAY_MS = 60_000;
+/**
+ * Of both legs' sockets: they have small packets to pass on at once, peers that vanish without a word, and still deliver what
+ * the other leg sends when a peer has closed its side. TCP asks after 60 s whether the peer is still there.
+ */
+export const SOCKET_OPTIONS = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+} as const;
 
 /** After this, a socket has someone who listens for its errors, whoever else does: without one, Node ends the process. */
 export function ignoreErrors(socket: Socket): void {

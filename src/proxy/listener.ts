@@ -2,6 +2,7 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Address, formatAddress } from '../config/model.js';
+import { SOCKET_OPTIONS } from './legs.js';
 
 export interface Listener {
   /** With the real port, where 0 was asked for. */
@@ -19,8 +20,7 @@ export async function listen(
   listenMode: number,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
-  // A client that closes its side first still gets what the server sends.
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, onConnection);
+  const server = createServer({ ...SOCKET_OPTIONS, pauseOnConnect: true }, onConnection);
   if (address.kind === 'unix') {
     await removeDeadSocketFile(address.path);
     await bindSocketFile(server, address.path, listenMode);

@@ -7,7 +7,7 @@ import { type Address, formatAddress } from '../config/model.js';
 import { ProxyError, toProxyError } from '../errors.js';
 import type { LegBytes } from '../observe/events.js';
 import { leaveServer } from './leave-server.js';
-import { ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
+import { ignoreErrors, type ServerLeg, SOCKET_OPTIONS } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { timeLimit } from './time-limit.js';
 
@@ -67,11 +67,9 @@ async function openOne(address: Address, { connectTimeout, signal, bytes }: Open
   );
   const socket = connect({
     ...(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
-    // The server may close its side first, and what is on the way to it must still arrive.
-    allowHalfOpen: true,
+    ...SOCKET_OPTIONS,
   });
   ignoreErrors(socket);
-  tuneSocket(socket);
   try {
     await connected(socket, name, limit.signal);
     const port = new PacketPort(socket, {

@@ -24,7 +24,7 @@ import type { HandshakeContext } from './greet-client.js';
 import { type HandshakeResult, handshake } from './handshake.js';
 import { handshakeOnKept } from './kept-login.js';
 import { leaveServer } from './leave-server.js';
-import { type ClientLeg, ignoreErrors, type ServerLeg, tuneSocket } from './legs.js';
+import { type ClientLeg, ignoreErrors, type ServerLeg } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { passFirstPackets } from './passthrough.js';
 import { passesWhenLost } from './plan.js';
@@ -76,7 +76,6 @@ export class Session {
   constructor(socket: Socket, options: SessionOptions) {
     this.#options = options;
     ignoreErrors(socket);
-    tuneSocket(socket);
     const passthrough = options.route.config.client.sslMode === 'PASSTHROUGH';
     const remoteAddress = options.isUnix ? '' : (socket.remoteAddress ?? '');
     const { remotePort = 0 } = socket;

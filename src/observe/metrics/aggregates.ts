@@ -19,8 +19,9 @@ import type { ReloadState, ServerState } from '../state/state.js';
 import { weaknessesOfLeg } from '../weak-tls.js';
 import { commandCounts, commandDurations, type StatisticsByRoute } from './command-samples.js';
 import { aggregateMetrics } from './definitions.js';
-import { Instruments, type Sample } from './instruments.js';
+import { Instruments } from './instruments.js';
 import { pluginLabel, tlsLabels } from './label-values.js';
+import type { Sample } from './series.js';
 
 /** What is known elsewhere, and asked for at each scrape. */
 export interface MetricSources {
@@ -72,7 +73,7 @@ export function createMetrics(
   const instruments = new Instruments(aggregateMetrics, registry);
 
   const { node, openssl } = process.versions;
-  instruments.gauge('build_info').set({ version, node, openssl }, 1);
+  instruments.gauge('build_info').inc({ version, node, openssl });
   const opened = instruments.counter('connections_total');
   const active = instruments.gauge('connections_active');
   instruments.collected('connections_limit', () => [{ labels: {}, value: sources.connectionsLimit() }]);
@@ -106,7 +107,7 @@ export function createMetrics(
 
   for (const { route } of routes) {
     opened.inc({ route }, 0);
-    active.set({ route }, 0);
+    active.inc({ route }, 0);
     connectionSeconds.zero({ route });
     for (const reason of [...errorCodes, 'login_refused']) rejected.inc({ route, reason }, 0);
     for (const reason of [...errorCodes, ...ordinaryEnds]) closed.inc({ route, reason }, 0);
@@ -114,7 +115,7 @@ export function createMetrics(
     for (const leg of legs) {
       handshakeSeconds.zero({ route, leg });
       sessions.inc({ route, leg, ...tlsLabels(PLAINTEXT) }, 0);
-      activeSessions.set({ route, leg, ...tlsLabels(PLAINTEXT) }, 0);
+      activeSessions.inc({ route, leg, ...tlsLabels(PLAINTEXT) }, 0);
       for (const reason of weaknessesOfLeg(leg)) weak.inc({ route, leg, reason }, 0);
       for (const reason of reasonsOf(leg)) handshakeFailures.inc({ route, leg, reason }, 0);
     }

@@ -1,5 +1,5 @@
-/** Makes the metrics of prom-client that the table of definitions describes. */
-import { Counter, Gauge, Histogram, type Metric, type Registry } from 'prom-client';
+/** Makes the metrics that the table of definitions describes, and registers them at prom-client, which writes them out. */
+import type { Metric, Registry } from 'prom-client';
 import {
   type aggregateMetrics,
   type connectionMetrics,
@@ -7,18 +7,12 @@ import {
   METRIC_PREFIX,
   type MetricDefinition,
 } from './definitions.js';
+import { Durations, type Sample, Tally } from './series.js';
 
 type Definitions = typeof aggregateMetrics | typeof connectionMetrics;
 type NamesOf<Table, Type> = {
   [Name in keyof Table]: Table[Name] extends { type: Type } ? Name : never;
 }[keyof Table];
-
-/** A value of a metric that is counted elsewhere; `name` where it is not that of the metric, as of a histogram's parts. */
-export interface Sample {
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-  readonly name?: string;
-}
 
 export class Instruments<Table extends Definitions> {
   readonly #table: Table;
@@ -29,17 +23,19 @@ export class Instruments<Table extends Definitions> {
     this.#registry = registry;
   }
 
-  counter(name: NamesOf<Table, 'counter'> & string): Counter {
-    return new Counter(this.#configuration(name));
+  counter(name: NamesOf<Table, 'counter'> & string): Tally {
+    return this.#tally(name);
   }
 
-  gauge(name: NamesOf<Table, 'gauge'> & string): Gauge {
-    return new Gauge(this.#configuration(name));
+  gauge(name: NamesOf<Table, 'gauge'> & string): Tally {
+    return this.#tally(name);
   }
 
-  histogram(name: NamesOf<Table, 'histogram'> & string): Histogram {
-    const { buckets } = this.#definition(name);
-    return new Histogram({ ...this.#configuration(name), buckets: [...(buckets ?? [])] });
+  histogram(name: NamesOf<Table, 'histogram'> & string): Durations {
+    const { labels, buckets } = this.#definition(name);
+    const durations = new Durations(labels.map(labelName), buckets ?? []);
+    this.collected(name, () => durations.samples(METRIC_PREFIX + name));
+    return durations;
   }
 
   /** A metric whose values are asked for at each scrape. */
@@ -61,19 +57,10 @@ export class Instruments<Table extends Definitions> {
     this.#registry.registerMetric({ name: fullName, help, type, get } as unknown as Metric);
   }
 
-  #configuration(name: keyof Table & string): {
-    name: string;
-    help: string;
-    labelNames: string[];
-    registers: Registry[];
-  } {
-    const { help, labels } = this.#definition(name);
-    return {
-      name: METRIC_PREFIX + name,
-      help,
-      labelNames: labels.map(labelName),
-      registers: [this.#registry],
-    };
+  #tally(name: keyof Table & string): Tally {
+    const tally = new Tally(this.#definition(name).labels.map(labelName));
+    this.collected(name, () => tally.samples());
+    return tally;
   }
 
   #definition(name: keyof Table & string): MetricDefinition {
