@@ -116,6 +116,22 @@ test("a server's numbers are taken as they come, and followed", async (t) => {
   assert.deepEqual(bytes, packet(8, 'next'));
 });
 
+test('what is written in one turn leaves together at its end, or when the socket is given back', async (t) => {
+  const { port, near, far } = await setUp(t);
+  const both = Buffer.concat([packet(0, 'fast authentication'), packet(1, 'ok')]);
+  port.write(Buffer.from('fast authentication'));
+  await Promise.resolve();
+  port.writeSecret(Buffer.from('ok'));
+  assert.equal(near.writableLength, both.length);
+  await nextTurn();
+  assert.equal(near.writableLength, 0);
+  const [bytes] = await once(far, 'data');
+  assert.deepEqual(bytes, both);
+  port.write(Buffer.from('last'));
+  port.release();
+  assert.deepEqual([near.writableLength, near.writableCorked], [0, 0]);
+});
+
 test('numbers wrap around after 255, in both directions', async (t) => {
   const { port, far } = await setUp(t, 'client', 254);
   far.write(Buffer.concat([packet(254, 'a'), packet(255, 'b'), packet(0, 'c')]));
