@@ -118,17 +118,18 @@ export async function connectTls(
     rejectUnauthorized: false,
     ...(resumable ? { session: saved.ticket } : {}),
   });
-  let newestTicket: Buffer | undefined;
+  skipKeyExchangeInfo(secured);
+  let ticket: Buffer | undefined;
   let accepted: Pick<SavedSession, 'verifiedAt' | 'certificate'> | undefined;
   const saveSession = () => {
-    if (newestTicket === undefined || accepted === undefined) return;
+    if (ticket === undefined || accepted === undefined) return;
     const isTls13 = secured.getProtocol() === 'TLSv1.3';
-    const ticket = isTls13 ? withoutCertificate(newestTicket) : newestTicket;
-    tls.sessions.set(server, { ticket, ...accepted });
+    tls.sessions.set(server, { ticket: isTls13 ? withoutCertificate(ticket) : ticket, ...accepted });
   };
-  // TLS 1.3 sends tickets after the handshake, TLS 1.2 within it.
-  secured.on('session', (ticket: Buffer) => {
-    newestTicket = ticket;
+  // TLS 1.3 sends tickets after the handshake, TLS 1.2 within it. Of several, all alike, the first is kept.
+  secured.on('session', (first: Buffer) => {
+    if (ticket !== undefined) return;
+    ticket = first;
     saveSession();
   });
   await handshakeEnd(socket, secured, 'secureConnect', signal, (error) => {
@@ -165,6 +166,15 @@ export function peerCertificate(socket: Socket): DetailedPeerCertificate | undef
   if (!(socket instanceof TLSSocket)) return undefined;
   const certificate = socket.getPeerCertificate(true);
   return certificate.raw === undefined ? undefined : certificate;
+}
+
+/**
+ * At the end of a handshake Node asks for the key of the exchange, only to refuse a Diffie-Hellman key that is too short: 3 %
+ * of a connection. TLS 1.3 knows none of those.
+ */
+function skipKeyExchangeInfo(secured: TLSSocket): void {
+  secured.getEphemeralKeyInfo = () =>
+    secured.getProtocol() === 'TLSv1.3' ? {} : TLSSocket.prototype.getEphemeralKeyInfo.call(secured);
 }
 
 /** Of the certificate that the client got: with several, the one that OpenSSL chose. */
