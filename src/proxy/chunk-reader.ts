@@ -17,6 +17,11 @@ export interface ChunkReader {
    * The bytes are only there until it returns; `ChunkWriter` sends them on.
    */
   start(onChunk: (bytes: Buffer) => void): void;
+  /**
+   * From now on `take` is shown what comes before the stream gets it, and returns whether it took it all. The bytes are only
+   * there until it returns, and are overwritten then: a password may be among them.
+   */
+  offer(take: (bytes: Buffer) => boolean): void;
   /** From now on the stream gets what comes. */
   stop(): void;
 }
@@ -50,6 +55,7 @@ export function chunkReader(socket: Socket): ChunkReader {
 class SharedBufferReader implements ChunkReader {
   readonly #socket: Socket;
   #onChunk: ((bytes: Buffer) => void) | undefined;
+  #take: ((bytes: Buffer) => boolean) | undefined;
 
   constructor(socket: SocketFields, { buffer, callback }: Fields) {
     this.#socket = socket;
@@ -59,6 +65,7 @@ class SharedBufferReader implements ChunkReader {
   }
 
   start(onChunk: (bytes: Buffer) => void): void {
+    this.#take = undefined;
     this.#onChunk = onChunk;
     // Handed the first of them, it may want no more.
     while (this.#onChunk === onChunk) {
@@ -68,16 +75,26 @@ class SharedBufferReader implements ChunkReader {
     }
   }
 
+  offer(take: (bytes: Buffer) => boolean): void {
+    this.#onChunk = undefined;
+    this.#take = take;
+  }
+
   stop(): void {
     this.#onChunk = undefined;
+    this.#take = undefined;
   }
 
   /** Returns whether to go on reading. */
   readonly #onRead = (length: number, buffer: Buffer): boolean => {
     const bytes = buffer.subarray(0, length);
-    if (this.#onChunk === undefined) return this.#socket.push(Buffer.from(bytes));
-    this.#onChunk(bytes);
-    return !this.#socket.isPaused();
+    if (this.#onChunk !== undefined) {
+      this.#onChunk(bytes);
+      return !this.#socket.isPaused();
+    }
+    const goOn = this.#take?.(bytes) === true || this.#socket.push(Buffer.from(bytes));
+    bytes.fill(0);
+    return goOn;
   };
 }
 
@@ -92,6 +109,10 @@ class StreamReader implements ChunkReader {
   start(onChunk: (bytes: Buffer) => void): void {
     this.#onChunk = onChunk;
     this.#socket.on('data', onChunk);
+  }
+
+  offer(): void {
+    this.stop();
   }
 
   stop(): void {

@@ -17,9 +17,13 @@ import {
   MAX_HANDSHAKE_PAYLOAD_LENGTH,
   type Packet,
   type PacketHeader,
+  payloadLengthAt,
 } from '../wire/framing.js';
+import { chunkReader } from './chunk-reader.js';
 
 interface PendingRead {
+  /** Gives the caller a packet that never was in the stream; undefined where it waits for something else. */
+  readonly accept: ((packet: Packet) => void) | undefined;
   /** Gives the caller what it waits for, if that has arrived. */
   attempt(): void;
   reject(reason: unknown): void;
@@ -64,6 +68,7 @@ export class PacketPort {
     this.#peer = options.peer;
     this.#nextSequenceId = options.nextSequenceId ?? 0;
     this.#onGone = options.onGone;
+    chunkReader(socket).offer(this.#onBytes);
     socket.on('readable', this.#onReadable);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
@@ -80,7 +85,7 @@ export class PacketPort {
    * with the signal's reason. A packet that has arrived in part stays for the next read.
    */
   read(signal: CancelSignal): Promise<Packet> {
-    return this.#whenArrived(() => this.#takePacket(), signal);
+    return this.#whenArrived(() => this.#takePacket(), signal, true);
   }
 
   /** The next byte, which stays unread. Rejects as `read` does. */
@@ -125,6 +130,7 @@ export class PacketPort {
   /** Gives the socket back; bytes not read yet are still in it. The port is of no use after that. */
   release(): Socket {
     this.#uncork();
+    chunkReader(this.socket).stop();
     this.socket.off('readable', this.#onReadable);
     this.socket.off('end', this.#onEnd);
     this.socket.off('error', this.#onError);
@@ -143,7 +149,7 @@ export class PacketPort {
     if (this.socket.writableCorked > 0) this.socket.uncork();
   };
 
-  #whenArrived<T>(take: () => T | undefined, signal: CancelSignal): Promise<T> {
+  #whenArrived<T>(take: () => T | undefined, signal: CancelSignal, isPacket = false): Promise<T> {
     return new Promise((resolve, reject) => {
       const settle = (action: () => void) => {
         this.#pendingRead = undefined;
@@ -152,6 +158,7 @@ export class PacketPort {
       };
       const onCancel = () => settle(() => reject(signal.reason));
       this.#pendingRead = {
+        accept: isPacket ? (packet) => settle(() => resolve(packet as T)) : undefined,
         attempt: () => {
           const taken = take();
           if (taken !== undefined) settle(() => resolve(taken));
@@ -162,6 +169,19 @@ export class PacketPort {
       if (!signal.isCancelled) this.#onReadable();
     });
   }
+
+  /** Most packets come whole and alone when they are waited for: those need not go through the stream. */
+  readonly #onBytes = (bytes: Buffer): boolean => {
+    const pending = this.#pendingRead;
+    if (pending?.accept === undefined || this.#header !== undefined || this.socket.readableLength > 0)
+      return false;
+    if (bytes.length < HEADER_LENGTH || bytes.length !== HEADER_LENGTH + payloadLengthAt(bytes, 0))
+      return false;
+    const header = decodeHeader(bytes);
+    if (this.#refusalOf(header) !== undefined) return false;
+    pending.accept(this.#received(header, Buffer.from(bytes.subarray(HEADER_LENGTH))));
+    return true;
+  };
 
   readonly #onReadable = (): void => {
     try {
@@ -200,11 +220,16 @@ export class PacketPort {
     if (this.#refusal !== undefined) throw this.#refusal;
     this.#header ??= this.#takeHeader();
     if (this.#header === undefined) return undefined;
-    const { payloadLength, sequenceId } = this.#header;
+    const header = this.#header;
+    const { payloadLength } = header;
     const payload = payloadLength === 0 ? NO_BYTES : this.#take(payloadLength);
     if (payload === undefined) return undefined;
     this.#header = undefined;
-    this.bytes.in += HEADER_LENGTH + payloadLength;
+    return this.#received(header, payload);
+  }
+
+  #received({ sequenceId }: PacketHeader, payload: Buffer): Packet {
+    this.bytes.in += HEADER_LENGTH + payload.length;
     this.#nextSequenceId = (sequenceId + 1) & 0xff;
     return { sequenceId, payload };
   }

@@ -167,3 +167,36 @@ test('this Node has what the shared buffer needs: no socket is read as a stream'
     assert.equal(source.listenerCount('data'), 0, kind);
   }
 });
+
+test('what is not taken comes in the stream, and what is taken does not', async (t) => {
+  const { near, far } = await pair(t);
+  const offered: string[] = [];
+  chunkReader(near).offer((bytes) => {
+    offered.push(bytes.toString());
+    return offered.length === 1;
+  });
+  near.read(0);
+  far.write('taken');
+  while (offered.length < 1) await nextTurn();
+  assert.equal(near.readableLength, 0);
+  far.write('left');
+  while (offered.length < 2) await nextTurn();
+  assert.deepEqual(offered, ['taken', 'left']);
+  assert.equal(String(near.read()), 'left');
+});
+
+test('nothing of what was offered stays in the shared buffer', async (t) => {
+  for (const isTaken of [true, false]) {
+    const { near, far } = await pair(t);
+    let shared: Buffer | undefined;
+    chunkReader(near).offer((bytes) => {
+      shared = bytes;
+      assert.equal(bytes.toString(), 'a password');
+      return isTaken;
+    });
+    near.read(0);
+    far.write('a password');
+    while (shared === undefined) await nextTurn();
+    assert.deepEqual(shared, Buffer.alloc('a password'.length));
+  }
+});

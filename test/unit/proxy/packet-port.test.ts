@@ -64,6 +64,40 @@ test('several packets in one chunk come one by one, an empty one among them', as
   assert.equal(port.nextSequenceId, 3);
 });
 
+test('a packet that comes alone while it is waited for never is in the stream, and keeps its bytes', async (t) => {
+  const { port, near, far } = await setUp(t);
+  let inStream = 0;
+  near.prependListener('readable', () => {
+    inStream += near.readableLength;
+  });
+  const payloads: Buffer[] = [];
+  for (const [sequenceId, text] of ['one', '', 'the third'].entries()) {
+    const reading = port.read(never);
+    far.write(packet(sequenceId, text));
+    payloads.push((await reading).payload);
+  }
+  assert.deepEqual(payloads.map(String), ['one', '', 'the third']);
+  assert.equal(inStream, 0);
+  assert.deepEqual(
+    [port.nextSequenceId, port.bytes.in],
+    [3, 3 * HEADER_LENGTH + 'one'.length + 'the third'.length],
+  );
+});
+
+test('a packet that comes alone is refused as any other', async (t) => {
+  const { port, near, far } = await setUp(t);
+  const reading = port.read(never);
+  far.write(packet(1, 'out of order'));
+  assert.equal((await rejection(reading)).code, 'client_packet_out_of_order');
+  // A byte that is looked at, and not taken, stays.
+  const other = await setUp(t);
+  const peeking = other.port.peekByte(never);
+  other.far.write(packet(0, 'whole'));
+  assert.equal(await peeking, 'whole'.length);
+  assert.equal((await other.port.read(never)).payload.toString(), 'whole');
+  assert.equal(near.listenerCount('readable'), 1);
+});
+
 test('a peer that leaves in the middle of a packet is gone, at whatever byte', async (t) => {
   for (const leg of ['client', 'server'] as const) {
     for (const cut of truncations(packet(0, 'half of it'))) {
