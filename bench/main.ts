@@ -9,11 +9,13 @@ import { checkoutFolder } from '../test/support/cache.js';
 import { type NodeVersion, newestNode } from '../test/support/node-versions.js';
 import { isUnavailable, type Unavailable } from '../test/support/programs.js';
 import { runMacro } from './macro/macro.js';
+import { takeProfiles } from './macro/profile.js';
 import { quickRows, withRounds } from './macro/row.js';
 import { allRows } from './macro/rows.js';
 import { runMicro, toMarkdown } from './micro/micro.js';
 import { type BenchOptions, parseOptions, usage } from './options.js';
 import { chart } from './report/chart.js';
+import { flameGraph } from './report/flame-graph.js';
 import { thisMachine } from './report/machine.js';
 import { markdownOf, type Report, verdictTable } from './report/markdown.js';
 import { withFigures } from './report/page.js';
@@ -23,12 +25,18 @@ import { framingVerdicts, targets, verdictOn } from './targets.js';
 /** The rows of a full run stop here, so that all of it ends within twenty minutes: what did not begin is left out. */
 const rowsEndAfterMs = 17.5 * 60 * 1000;
 const newerNodes = [22, 24, 26];
+/** Of each load; the profiles of longer ones have the same shape. */
+const PROFILE_SECONDS = 8;
 
 const started = Date.now();
 const options = optionsOrUsage();
 const sysbench = await sysbenchProgram();
 if (isUnavailable(sysbench)) stopWith(`The bench needs sysbench: ${sysbench.unavailable}`);
 const programs = { sysbench, HAProxy: await haproxyProgram(), 'MySQL Router': await routerProgram() };
+if (options.profile) {
+  await drawProfiles(options);
+  process.exit();
+}
 const nodes = wantsOtherNodes(options) ? await availableNodes() : [];
 
 const micro = options.rows.length === 0 ? await runMicro({ quick: options.quick }) : undefined;
@@ -59,6 +67,17 @@ function optionsOrUsage(): BenchOptions {
     return parseOptions(process.argv.slice(2));
   } catch (error) {
     return stopWith(`${error instanceof Error ? error.message : error}\n${usage}`);
+  }
+}
+
+/** In the folder of the run, or in docs/. */
+async function drawProfiles({ folder, write }: BenchOptions): Promise<void> {
+  const target = write ? path.join(checkoutFolder, 'docs', 'performance') : folder;
+  mkdirSync(target, { recursive: true });
+  for (const { name, title, profile } of await takeProfiles(PROFILE_SECONDS)) {
+    const file = path.join(target, `flame-${name}.svg`);
+    writeFileSync(file, flameGraph(title, profile));
+    process.stdout.write(`${file}\n`);
   }
 }
 

@@ -8,6 +8,8 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** Writes the figures into docs/performance.md, too. */
   readonly write: boolean;
+  /** Takes CPU profiles of the proxy, and draws them, instead of measuring. */
+  readonly profile: boolean;
   /** Where JSON, Markdown and chart of the run go. */
   readonly folder: string;
   /** Of each row, instead of its own number. */
@@ -16,9 +18,10 @@ export interface BenchOptions {
   readonly rows: readonly string[];
 }
 
-export const usage = `npm run bench -- [--quick] [--write] [--rows NAME,NAME…] [--rounds COUNT] [--folder FOLDER]
+export const usage = `npm run bench -- [--quick] [--write] [--profile] [--rows NAME,NAME…] [--rounds COUNT] [--folder FOLDER]
   --quick   everything once and briefly, in less than two minutes
-  --write   puts the figures into docs/performance.md
+  --write   puts the figures into docs/performance.md, or the pictures of --profile beside it
+  --profile draws where the time of the proxy goes, instead of measuring
   --rows    only these rows, named as in bench/macro/rows.ts
   --rounds  so many rounds of each row
   --folder  where the files of the run go, instead of bench-results
@@ -31,6 +34,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     options: {
       quick: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
       rows: { type: 'string', default: '' },
       rounds: { type: 'string' },
       folder: { type: 'string', default: path.join(checkoutFolder, 'bench-results') },
@@ -43,5 +47,6 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   if (rounds !== undefined && values.quick) throw new Error('--quick runs one round of each row');
   if (values.write && (values.quick || rows.length > 0))
     throw new Error('--write takes a whole run: without --quick and --rows');
-  return { quick: values.quick, write: values.write, folder: path.resolve(values.folder), rows, rounds };
+  const { quick, write, profile } = values;
+  return { quick, write, profile, folder: path.resolve(values.folder), rows, rounds };
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { account, itemCount } from './database.js';
-import { cpuMicroseconds, residentKilobytes } from './process-usage.js';
+import { anonymousKilobytes, cpuMicroseconds, residentKilobytes } from './process-usage.js';
 import type { Sample } from './sample.js';
 import type { Target } from './workload.js';
 
@@ -65,10 +65,10 @@ export async function measureIdleConnections(target: Target, count: number): Pro
   const pids = target.pids();
   await close(await open(target, connectionsBefore));
   await delay(settleMs);
-  const before = residentKilobytes(pids);
+  const before = anonymousKilobytes(pids);
   const connections = await open(target, count);
   await delay(settleMs);
-  const after = residentKilobytes(pids);
+  const after = anonymousKilobytes(pids);
   await close(connections);
   return { idleMemory: (after - before) / count };
 }

@@ -13,6 +13,8 @@ export interface OurOptions {
   readonly args?: readonly string[];
   /** Path of another Node.js than this one. */
   readonly node?: string;
+  /** Flags of Node.js. */
+  readonly nodeArgs?: readonly string[];
   /** Defaults to a free one. */
   readonly adminPort?: number;
 }
@@ -34,7 +36,11 @@ export function ours(name: string, options: OurOptions = {}): System {
       const node = options.node ?? process.execPath;
       return startListening({
         // Its RSA key is kept here, not in the home of whoever runs the bench.
-        program: { file: node, args: [cliFile], env: { XDG_STATE_HOME: folder } },
+        program: {
+          file: node,
+          args: [...(options.nodeArgs ?? []), cliFile],
+          env: { XDG_STATE_HOME: folder },
+        },
         args: [
           ...['--listen', `127.0.0.1:${port}`, '--admin-listen', admin, '--log-format', 'json'],
           ...flags(legArgs),

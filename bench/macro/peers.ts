@@ -1,4 +1,4 @@
-/** What the proxy is compared with: HAProxy in TCP mode, MySQL Router, and a relay in Node.js that does nothing but relay. */
+/** What the proxy is compared with: HAProxy in TCP mode, MySQL Router, and relays in Node.js that do nothing but relay. */
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,8 +10,6 @@ import { freePort } from '../../test/support/servers.js';
 import type { Database } from './database.js';
 import { startListening } from './program-system.js';
 import type { Legs, System } from './system.js';
-
-const relayFile = fileURLToPath(new URL('./relay-main.js', import.meta.url));
 
 /** Takes no part in TLS. As many threads as there are cores, which is its default. */
 export const haproxy: System = {
@@ -29,19 +27,26 @@ export const haproxy: System = {
 };
 
 /** The least that a program in Node.js can do: read here, write there. */
-export const nodeRelay: System = {
-  name: 'relay in Node.js',
-  start: async (database, legs) => {
-    const port = await freePort();
-    return startListening({
-      program: { file: process.execPath, args: [relayFile], env: {} },
-      args: [String(port), String(database.port)],
-      port,
-      clientTls: legs.client === 'TLS',
-      folder: makeTemporaryFolder(),
-    });
-  },
-};
+export const nodeRelay = relay('relay in Node.js', 'relay-main.js');
+/** The least for plaintext on one side and TLS on the other. */
+export const nodeTlsRelay = relay('relay in Node.js, to TLS', 'tls-relay-main.js');
+
+function relay(name: string, script: string): System {
+  const file = fileURLToPath(new URL(script, import.meta.url));
+  return {
+    name,
+    start: async (database, legs) => {
+      const port = await freePort();
+      return startListening({
+        program: { file: process.execPath, args: [file], env: {} },
+        args: [String(port), String(database.port), database.certificates.serverTls.ca],
+        port,
+        clientTls: legs.client === 'TLS',
+        folder: makeTemporaryFolder(),
+      });
+    },
+  };
+}
 
 export const router: System = routerWith('MySQL Router', { sharesConnections: false });
 /** Gives a client a server connection that another has left. */

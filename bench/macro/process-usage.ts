@@ -20,10 +20,16 @@ export function cpuMicroseconds(pids: readonly number[]): number {
 
 /** Resident memory in KB; what several processes share is divided between them (PSS). */
 export function residentKilobytes(pids: readonly number[]): number {
-  const sizes = pids.map((pid) => {
-    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-    return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]);
-  });
+  return sumOfRollups(pids, /^Pss:\s+(\d+) kB$/m);
+}
+
+/** Of that, what is of the processes alone. The part of a mapped file depends on who else runs it at the moment. */
+export function anonymousKilobytes(pids: readonly number[]): number {
+  return sumOfRollups(pids, /^Pss_Anon:\s+(\d+) kB$/m);
+}
+
+function sumOfRollups(pids: readonly number[], line: RegExp): number {
+  const sizes = pids.map((pid) => Number(line.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]));
   return sizes.reduce((sum, each) => sum + each, 0);
 }
 

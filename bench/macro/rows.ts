@@ -1,7 +1,7 @@
 /** The rows of the bench, as data. Those of the target table come first: they are the ones to have when time runs out. */
 import type { NodeVersion } from '../../test/support/node-versions.js';
 import { ours, oursWithOnePerCore, oursWithOneWorker } from './ours.js';
-import { haproxy, nodeRelay, router, routerWithPool } from './peers.js';
+import { haproxy, nodeRelay, nodeTlsRelay, router, routerWithPool } from './peers.js';
 import { type Entry, type Row, through } from './row.js';
 import { direct, type Legs, type System } from './system.js';
 import type { Workload } from './workload.js';
@@ -21,7 +21,15 @@ const throughTls: Legs = { client: 'TLS', server: 'TLS' };
 
 const directs = [direct('plaintext'), direct('TLS')];
 const all = [...directs, haproxy, router, oursWithOneWorker, oursWithOnePerCore];
-const allWithRelay = [...directs, nodeRelay, haproxy, router, oursWithOneWorker, oursWithOnePerCore];
+const allWithRelays = [
+  ...directs,
+  nodeRelay,
+  nodeTlsRelay,
+  haproxy,
+  router,
+  oursWithOneWorker,
+  oursWithOnePerCore,
+];
 
 const reusing = ours('ours, --reuse-server-connections', { args: ['--reuse-server-connections'] });
 
@@ -45,22 +53,27 @@ const selectAt1000: Entry[] = [
 /** `nodes`: other lines of Node.js to run the proxy with. */
 export function allRows(nodes: readonly NodeVersion[]): Row[] {
   return [
-    row('select-16', 'Point select, 16 connections', through(pointSelect(16), allWithRelay), {
+    row('select-16', 'Point select, 16 connections', through(pointSelect(16), allWithRelays), {
       ...ofTheTargets,
       quick: 'all',
     }),
-    row('select-128', 'Point select, 128 connections', through(pointSelect(128), allWithRelay), ofTheTargets),
+    row(
+      'select-128',
+      'Point select, 128 connections',
+      through(pointSelect(128), allWithRelays),
+      ofTheTargets,
+    ),
     row(
       'connect',
       'Connect, one query, close; 8 at once',
-      through(connectAndClose(8), [...allWithRelay, routerWithPool, reusing]),
+      through(connectAndClose(8), [...allWithRelays, routerWithPool, reusing]),
       { ...ofTheTargets, quick: 'all' },
     ),
-    row('result', 'Results of 1 MB, 8 connections', through(largeResult(8), allWithRelay), ofTheTargets),
+    row('result', 'Results of 1 MB, 8 connections', through(largeResult(8), allWithRelays), ofTheTargets),
     row(
       'idle',
-      'Memory of idle connections, 300 of them',
-      through(idleConnections(300), [haproxy, router, oursWithOneWorker]),
+      'Memory of idle connections, 500 of them',
+      through(idleConnections(500), [haproxy, router, oursWithOneWorker]),
       // A new program in each round has nothing that would be warm.
       { ...ofTheTargets, warmsUp: false },
     ),

@@ -92,6 +92,8 @@ export function sequenceSubjects(payloads: readonly Buffer[]): Subject[] {
 /** In the place of a socket. */
 class Sink extends EventEmitter {
   latest: Buffer = Buffer.alloc(0);
+  /** As a socket that has been written to in this turn already: how it sends is not what is measured. */
+  readonly writableCorked = 1;
 
   write(bytes: Buffer): boolean {
     this.latest = bytes;

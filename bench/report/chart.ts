@@ -1,5 +1,7 @@
 /** A bar chart with ranges, as SVG that is legible on a light and on a dark page. */
+
 import type { Spread } from '../statistics.js';
+import { escaped } from './escaped.js';
 import { spreadText } from './figures.js';
 
 export interface Panel {
@@ -83,6 +85,3 @@ function drawBar({ name, spread, standsOut }: Bar, top: number, scale: (value: n
     `  <text class="figure" x="${(scale(spread.max) + 8).toFixed(1)}" y="${middle + 4.5}">${spreadText(spread)}</text>`,
   ].join('\n');
 }
-
-const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
