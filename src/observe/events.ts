@@ -47,14 +47,17 @@ export type ServerConnection = 'fresh' | 'reused';
 
 /**
  * Why a server connection that waited for another client, or was to, ended: nobody came in time; the server closed it, or
- * did not empty the session; as many as allowed waited already; routes were reloaded, or the proxy stopped; the server, or the
+ * did not empty the session; its user may have only so many; as many as allowed waited already; the server had
+ * no place for a new connection; routes were reloaded, or the proxy stopped; the server, or the
  * client that it was meant for, turned out to be unfit; it had served long enough; it was used up to find out about the server.
  */
 export const keptEnds = [
   'idle_timeout',
   'server_closed',
   'not_emptied',
+  'user_limited',
   'pool_full',
+  'server_full',
   'reload',
   'shutdown',
   'unsafe',

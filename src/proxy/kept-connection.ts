@@ -6,28 +6,44 @@ import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { CLIENT_QUERY_ATTRIBUTES, has } from '../wire/capabilities.js';
 import { encodePacket, HEADER_LENGTH, payloadLengthAt } from '../wire/framing.js';
-import { OK_HEADER } from '../wire/replies.js';
+import { isErr, OK_HEADER } from '../wire/replies.js';
 import type { ServerOrigin } from './server-origin.js';
 
 /** Which MySQL knows since 5.7.3, and MariaDB since 10.2.4. */
 const RESET_CONNECTION = encodePacket(0, Buffer.from([0x1f]));
 
-/** Sets FOUND_ROWS(), which neither a reset nor a change of user touches, to the 0 of a new session. */
-const FIND_NO_ROWS = 'SELECT 0 FROM DUAL WHERE FALSE INTO @a';
+/**
+ * Sets FOUND_ROWS() to the 0 of a new session, unless the user may have only so many connections: then a row is affected. A
+ * connection that waits would be one of those.
+ */
+const FIND_NO_ROWS = 'SELECT 0 FROM DUAL WHERE @@max_user_connections INTO @a';
 
-/** Both at once; the reset takes the warning of the first away. Each is answered with one OK. */
+/** Takes away what was traced, which shows the statements of a session, literals and all. MariaDB knows neither. */
+const DROP_TRACES = 'SET @a = 0 /*!50703 , optimizer_trace_offset = -1 */';
+
+/**
+ * All at once: first what neither a reset nor a change of user touches; the reset takes the warning of the first away. Each
+ * is answered with one OK.
+ */
 const EMPTY_SESSION = emptySession('');
 /** With CLIENT_QUERY_ATTRIBUTES: no attributes, in one set. */
 const EMPTY_SESSION_WITH_ATTRIBUTES = emptySession('\x00\x01');
-const REPLIES = 2;
+const REPLIES = 3;
 
 function emptySession(attributes: string): Buffer {
-  const query = Buffer.from(`\x03${attributes}${FIND_NO_ROWS}`, 'latin1');
-  return Buffer.concat([encodePacket(0, query), RESET_CONNECTION]);
+  const queries = [FIND_NO_ROWS, DROP_TRACES].map((sql) =>
+    encodePacket(0, Buffer.from(`\x03${attributes}${sql}`, 'latin1')),
+  );
+  return Buffer.concat([...queries, RESET_CONNECTION]);
 }
 
-/** It closed, or said what it was not asked for; or did not empty the session; or does not know how to. */
-export type LossReason = 'closed' | 'not emptied' | 'reset refused';
+const UNKNOWN_COMMAND = 1047;
+
+/**
+ * It closed, or said what it was not asked for; or did not empty the session; or does not know how to; or it would count
+ * against a limit of its user.
+ */
+export type LossReason = 'closed' | 'not emptied' | 'reset unknown' | 'user limited';
 
 export interface KeptConnectionEvents {
   /** The server has emptied the session. */
@@ -82,8 +98,9 @@ export class KeptConnection {
     }
     let rest = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes]);
     while (rest.length > HEADER_LENGTH && rest.length >= HEADER_LENGTH + payloadLengthAt(rest, 0)) {
-      if (this.#repliesLeft === 0 || rest[HEADER_LENGTH] !== OK_HEADER) {
-        this.#lose(this.#repliesLeft === 1 ? 'reset refused' : 'not emptied');
+      const failure = this.#failureOf(rest.subarray(HEADER_LENGTH, HEADER_LENGTH + payloadLengthAt(rest, 0)));
+      if (failure !== undefined) {
+        this.#lose(failure);
         return;
       }
       this.#repliesLeft -= 1;
@@ -96,6 +113,15 @@ export class KeptConnection {
     this.#rest = rest.length === 0 ? undefined : rest;
     if (this.#repliesLeft === 0) this.#events.onReady(this);
   };
+
+  #failureOf(reply: Buffer): LossReason | undefined {
+    if (this.#repliesLeft === REPLIES && reply[0] === OK_HEADER && reply[1] !== 0) return 'user limited';
+    if (this.#repliesLeft > 0 && reply[0] === OK_HEADER) return undefined;
+    // It may be asked to stop just now, or the user to do no more: that says nothing of the server's abilities.
+    const errno = isErr(reply) && reply.length >= 3 ? reply.readUInt16LE(1) : undefined;
+    const isUnknown = this.#repliesLeft === 1 && errno === UNKNOWN_COMMAND;
+    return isUnknown ? 'reset unknown' : 'not emptied';
+  }
 
   readonly #onEnd = (): void => this.#lose('closed');
 

@@ -5,7 +5,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { CACHING_SHA2_PASSWORD } from '../auth/caching-sha2-password.js';
+import { CLEAR_PASSWORD } from '../auth/clear-password.js';
+import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { NONCE_LENGTH } from '../auth/nonce.js';
+import { SHA256_PASSWORD } from '../auth/sha256-password.js';
 import type { CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import { PLAINTEXT } from '../observe/events.js';
@@ -22,6 +26,7 @@ import { dialogueOf, type PreparedLogin, prepareLogin, sessionTerms } from './lo
 import { openAuthentication } from './opening.js';
 import type { Reservation } from './reservation.js';
 import { fitOf, nonceKey, type ServerOrigin } from './server-origin.js';
+import { timeLimit } from './time-limit.js';
 
 export interface KeptLoginContext extends HandshakeContext {
   /** From here on the connection is the session's to leave. */
@@ -85,10 +90,24 @@ async function logIn(
   return handshakeLate(client, await context.openServer(), received, opening, context);
 }
 
+/**
+ * Milliseconds that the server has for its question, which takes it a round trip. A server that has vanished without a word is
+ * to be noticed while there is still time to try a new connection and, by --connect-timeout, the next server.
+ */
+const PATIENCE_MS = 2_000;
+
 /** What a server says of a session that it has ended by itself: stops, was killed (MariaDB, MySQL), idle for too long. */
 const LAST_WORDS: ReadonlySet<number> = new Set([1053, 1927, 3169, 4031]);
 
-/** The server's answer; undefined where it had closed the connection. */
+/** Whose questions are known: with a nonce of 20 bytes, or none because the answer is the password itself. */
+const KNOWN_PLUGINS: readonly string[] = [
+  NATIVE_PASSWORD,
+  CACHING_SHA2_PASSWORD,
+  SHA256_PASSWORD,
+  CLEAR_PASSWORD,
+];
+
+/** The server's answer; undefined where it had closed the connection, does not answer, or asks in a way that is not known. */
 async function ask(
   server: ServerLeg,
   { login, tail }: PreparedLogin,
@@ -99,13 +118,20 @@ async function ask(
     throw new Error('an answer to the nonce of the proxy was to be sent to the server');
   server.port.writeSecret(decodeClientPacket(() => changeUserForLogin(login, identity, tail)));
   server.stage = 'login-sent';
+  const limit = timeLimit(PATIENCE_MS, () => new Error('the server did not ask in time'), signal);
   try {
-    const packet = await server.port.read(signal);
+    const packet = await server.port.read(limit.signal);
     const reply = decode(server, packet);
-    return reply.kind === 'err' && LAST_WORDS.has(reply.errno) ? undefined : packet;
+    const isEnd = reply.kind === 'err' && LAST_WORDS.has(reply.errno);
+    // Any client can have this by the name of such an account: nothing is to be held against the server.
+    const isUnknown = reply.kind === 'auth-switch' && !KNOWN_PLUGINS.includes(reply.plugin);
+    return isEnd || isUnknown ? undefined : packet;
   } catch (error) {
-    if (error instanceof ProxyError && error.code === 'server_closed') return undefined;
+    const isSilent = limit.signal.isCancelled && !signal.isCancelled;
+    if (isSilent || (error instanceof ProxyError && error.code === 'server_closed')) return undefined;
     throw error;
+  } finally {
+    limit.clear();
   }
 }
 
@@ -117,6 +143,8 @@ function assertAsksAnew(first: Packet, reservation: Reservation): void {
   const { origin } = reservation;
   const reply = decode(origin, first);
   if (reply.kind === 'err') return;
+  // There is no answer to an earlier question.
+  if (reply.kind === 'auth-switch' && reply.plugin === CLEAR_PASSWORD) return;
   const isFresh =
     reply.kind === 'auth-switch' &&
     reply.data.length === NONCE_LENGTH + 1 &&

@@ -39,6 +39,13 @@ const MAX_CLIENT_HOSTS = 4_096;
 /** That broke off; a server that can not be probed is not to be bothered for ever. */
 const MAX_PROBES = 5;
 
+const LOSSES: Readonly<Record<LossReason, KeptEnd>> = {
+  closed: 'server_closed',
+  'not emptied': 'not_emptied',
+  'reset unknown': 'not_emptied',
+  'user limited': 'user_limited',
+};
+
 interface Judgement {
   state: 'unknown' | 'probing' | 'safe' | 'unsafe';
   /** To be named by the next probe; undefined: the one of the greeting. */
@@ -109,23 +116,22 @@ export class KeptServers {
 
   /** Takes over the connection of a session that is over, and waits for a command. The socket has no other listeners. */
   offer(socket: Socket, origin: ServerOrigin): void {
-    const isFull = this.#waiting.length + this.#beingReset.size >= this.#options.max;
-    const { state } = this.#judgement(origin);
-    if (this.#closedBy !== undefined) this.#end(socket, origin, this.#closedBy);
-    else if (state === 'unsafe') this.#end(socket, origin, 'unsafe');
-    else if (isWornOut(origin)) this.#end(socket, origin, 'worn_out');
-    else if (isFull) this.#end(socket, origin, 'pool_full');
-    else {
-      this.#beingReset.add(new KeptConnection(socket, origin, this.#events));
-      this.#arm();
+    const objection = this.#objectionTo(origin);
+    if (objection !== undefined) {
+      this.#end(socket, origin, objection);
+      return;
     }
+    this.#beingReset.add(new KeptConnection(socket, origin, this.#events));
+    this.#arm();
   }
 
   /** It was reserved, and nothing was said on it. */
   giveBack(kept: KeptConnection): void {
     if (!kept.isReady) return;
-    if (this.#closedBy !== undefined) {
-      this.discard(kept, this.#closedBy);
+    // Meanwhile others may have come to wait, or the server may have shown what it does.
+    const objection = this.#objectionTo(kept.origin);
+    if (objection !== undefined) {
+      this.discard(kept, objection);
       return;
     }
     const before = this.#waiting.findLastIndex(({ keptAt }) => keptAt <= kept.keptAt);
@@ -147,6 +153,11 @@ export class KeptServers {
     const key = judgementKey(origin);
     for (const kept of [...this.#waiting])
       if (judgementKey(kept.origin) === key) this.#remove(kept, 'unsafe');
+  }
+
+  /** The server has no place for another connection: all that wait end. */
+  makeRoom(): void {
+    for (const kept of [...this.#waiting]) this.#remove(kept, 'server_full');
   }
 
   /** Ends all that wait, and from now on each that is offered. Resolves when they are closed. */
@@ -178,8 +189,8 @@ export class KeptServers {
 
   #onLost(kept: KeptConnection, reason: LossReason): void {
     this.#forget(kept);
-    this.#end(kept.socket, kept.origin, reason === 'closed' ? 'server_closed' : 'not_emptied');
-    if (reason === 'reset refused')
+    this.#end(kept.socket, kept.origin, LOSSES[reason]);
+    if (reason === 'reset unknown')
       this.distrust(kept.origin, 'it does not empty sessions with COM_RESET_CONNECTION');
   }
 
@@ -214,6 +225,15 @@ export class KeptServers {
         this.distrust(origin, 'it could not be probed');
     });
     this.#track(probing);
+  }
+
+  /** Why this one can not wait for a client now. */
+  #objectionTo(origin: ServerOrigin): KeptEnd | undefined {
+    if (this.#closedBy !== undefined) return this.#closedBy;
+    if (this.#judgement(origin).state === 'unsafe') return 'unsafe';
+    if (isWornOut(origin)) return 'worn_out';
+    const isFull = this.#waiting.length + this.#beingReset.size >= this.#options.max;
+    return isFull ? 'pool_full' : undefined;
   }
 
   #tell(origin: ServerOrigin, because: string | undefined): void {

@@ -49,7 +49,7 @@ export async function probeServer(
   const { signal } = limit;
   try {
     const objection = await objectionToInitConnect(server, capabilities, signal);
-    if (objection !== undefined) return { verdict: 'unsafe', because: objection };
+    if (objection !== undefined) return objection;
     const identity = {
       user: Buffer.from(USER_OF_ABANDONED_LOGINS, 'latin1'),
       authResponse: wrongAnswer(),
@@ -88,26 +88,27 @@ function judge(reply: AuthReply, plugin: string, nonces: Set<string>): ProbeResu
   return reply.plugin === plugin ? { verdict: 'safe' } : { verdict: 'ask again', plugin: reply.plugin };
 }
 
-/** Undefined where there is none. */
+/** Undefined where there is none. An ERR may be all about the user: one with a limit of questions, for one. */
 async function objectionToInitConnect(
   server: ServerLeg,
   capabilities: number,
   signal: CancelSignal,
-): Promise<string | undefined> {
+): Promise<ProbeResult | undefined> {
   beginCommand(server);
   // No attributes, in one set.
   const attributes = has(capabilities, CLIENT_QUERY_ATTRIBUTES) ? '\x00\x01' : '';
   server.port.write(Buffer.from(`\x03${attributes}${INIT_CONNECT}`, 'latin1'));
   const read = async () => (await server.port.read(signal)).payload;
   const count = await read();
-  if (isErr(count) || count[0] !== 1) return 'its init_connect can not be read';
+  if (isErr(count) || count[0] !== 1) return { verdict: 'undecided' };
   const hasDefinitions = count.length === 1 || count[1] !== 0;
   const untilRow = Number(hasDefinitions) + Number(!has(capabilities, CLIENT_DEPRECATE_EOF));
   for (let packet = 0; packet < untilRow; packet++) await read();
   const row = await read();
   await read();
   const isEmpty = row.length === 1 && (row[0] === 0 || row[0] === 0xfb);
-  return isEmpty ? undefined : 'it has an init_connect, which it runs for new connections alone';
+  const because = 'it has an init_connect, which it runs for new connections alone';
+  return isEmpty ? undefined : { verdict: 'unsafe', because };
 }
 
 /** Sequence ids begin anew with each command. */

@@ -35,6 +35,8 @@ import { openServer } from './servers.js';
 import { splice } from './splice.js';
 import { unlessCancelled } from './unless-cancelled.js';
 
+const TOO_MANY_CONNECTIONS = 1040;
+
 export interface SessionOptions {
   readonly id: number;
   readonly route: Route;
@@ -295,6 +297,8 @@ export class Session {
   /** The server refused the login, and the client has its ERR. */
   async #refuse(server: ServerLeg, errno: number): Promise<CloseReason> {
     this.#options.observer.refused?.(this.#record, errno);
+    // Those that wait for clients may be the ones that are too many.
+    if (errno === TOO_MANY_CONNECTIONS) this.#options.route.kept?.makeRoom();
     await Promise.all([dismissClient(this.#client), leaveServer(server, this.#stopped)]);
     return serverRefusal(errno) ?? 'login_refused';
   }

@@ -30,12 +30,15 @@ async function freshSession(scenario: Scenario): Promise<{ client: ScriptedPeer;
 /** The client leaves, and the server empties the session. */
 async function leave({ client, server }: { client: ScriptedPeer; server: ScriptedPeer }): Promise<void> {
   client.send(0, QUIT);
-  assert.equal((await server.packet()).payload[0], 3);
-  server.send(1, OK);
-  assert.deepEqual((await server.packet()).payload, RESET);
-  server.send(1, OK);
+  await readReset(server);
+  for (let reply = 0; reply < 3; reply++) server.send(1, OK);
   await client.ended();
   client.close();
+}
+
+async function readReset(server: ScriptedPeer): Promise<void> {
+  for (let query = 0; query < 2; query++) assert.equal((await server.packet()).payload[0], 3);
+  assert.deepEqual((await server.packet()).payload, RESET);
 }
 
 /** Probes as a safe server wants it, on a connection of its own. */
@@ -79,9 +82,8 @@ test('a server that never answers the reset is left after the idle timeout', asy
   });
   const { client, server } = await freshSession(scenario);
   client.send(0, QUIT);
-  await server.packet();
+  await readReset(server);
   server.send(1, OK);
-  assert.deepEqual((await server.packet()).payload, RESET);
   assert.deepEqual((await server.packet()).payload, QUIT);
   server.close();
   await client.ended();
@@ -309,4 +311,131 @@ test('a kept server that says anything, or closes, is dropped at once', async (t
     server.close();
     await freshSession(scenario);
   }
+});
+
+test('one that is given back when enough others wait is ended', async (t) => {
+  const { scenario, server } = await startKept(t, { route: { reuseServerConnections: true, reuseMax: 1 } });
+  const silent = await scenario.connectClient();
+  await silent.packet();
+  await leave(await freshSession(scenario));
+  while (scenario.proxy.keptServers()[0]?.count !== 1) await delay(2);
+  silent.reset();
+  assert.deepEqual((await server.packet()).payload, QUIT);
+  server.close();
+  assert.equal(scenario.proxy.keptServers()[0]?.count, 1);
+});
+
+test('one that is given back after its server was found to be unsafe is ended', async (t) => {
+  const { scenario, server } = await startKept(t);
+  const silent = await scenario.connectClient();
+  await silent.packet();
+  const other = await freshSession(scenario);
+  await leave(other);
+  while (scenario.proxy.keptServers()[0]?.count !== 1) await delay(2);
+  const client = await scenario.connectClient();
+  await client.packet();
+  client.send(1, login());
+  await other.server.packet();
+  other.server.send(1, OK);
+  assert.equal(readErr((await client.packet()).payload).errno, 2012);
+  other.server.close();
+  silent.reset();
+  assert.deepEqual((await server.packet()).payload, QUIT);
+  server.close();
+  assert.equal(scenario.proxy.keptServers()[0]?.count, 0);
+});
+
+for (const [what, last, isTrusted] of [
+  ['error 1053', err(1053, 'no', '08S01'), true],
+  ['error 1047', err(1047, 'no', '08S01'), false],
+  ['an error that is cut off', Buffer.from([0xff]), true],
+] as const) {
+  test(`a reset that ends with ${what}: the server is ${isTrusted ? 'still' : 'not'} trusted`, async (t) => {
+    const scenario = await startSafe(t);
+    const { client, server } = await freshSession(scenario);
+    client.send(0, QUIT);
+    await readReset(server);
+    for (const reply of [OK, OK, last]) server.send(1, reply);
+    assert.deepEqual((await server.packet()).payload, QUIT);
+    server.close();
+    const next = await freshSession(scenario);
+    next.client.send(0, QUIT);
+    assert.equal((await next.server.packet()).payload.equals(QUIT), !isTrusted);
+    next.server.close();
+  });
+}
+
+test('a user who can not be told of init_connect: the next one is asked', async (t) => {
+  const scenario = await startScenario(t, reusing);
+  for (let probe = 0; probe < 2; probe++) {
+    const both = await freshSession(scenario);
+    await leave(both);
+    assert.equal((await both.server.packet()).payload.toString('latin1'), '\x03SELECT @@init_connect');
+    both.server.send(1, err(1226, 'max_questions', '42000'));
+    await both.server.packet();
+    both.server.close();
+    await delay(30);
+  }
+});
+
+test('an account whose plugin wants the password itself says nothing of nonces', async (t) => {
+  const { scenario, server } = await startKept(t);
+  const client = await scenario.connectClient();
+  await client.packet();
+  client.send(1, login());
+  await server.packet();
+  server.send(1, Buffer.from('\xfemysql_clear_password\0', 'latin1'));
+  await client.packet();
+  client.close();
+  server.close();
+  await scenario.quiet();
+  assert.equal(scenario.observed.at(-1)?.error?.code, 'cleartext_refused');
+  const next = await freshSession(scenario);
+  await leave(next);
+  while (scenario.proxy.keptServers()[0]?.count !== 1) await delay(2);
+});
+
+for (const [name, asked] of [
+  ['a server that has vanished without a word', undefined],
+  [
+    'an account whose plugin is not known',
+    authSwitch('authentication_ldap_sasl_client', Buffer.from('SCRAM')),
+  ],
+] as const) {
+  test(`${name}: the client gets a new connection`, async (t) => {
+    const { scenario, server } = await startKept(t);
+    const client = await scenario.connectClient();
+    await client.packet();
+    const accepted = scenario.server.connection();
+    client.send(1, login());
+    await server.packet();
+    if (asked !== undefined) server.send(1, asked);
+    const fresh = await accepted;
+    server.close();
+    fresh.send(0, greeting({ threadId: 99 }));
+    await fresh.packet();
+    fresh.send(2, question(1));
+    assert.deepEqual((await client.packet()).payload, question(1));
+    client.send(3, ANSWER);
+    await fresh.packet();
+    fresh.send(4, OK);
+    assert.deepEqual((await client.packet()).payload, OK);
+    assert.equal(scenario.observed.at(-1)?.connection.serverConnection, 'fresh');
+    await leave({ client, server: fresh });
+    while (scenario.proxy.keptServers()[0]?.count !== 1) await delay(2);
+  });
+}
+
+test('a connection whose user may have only so many is not kept', async (t) => {
+  const scenario = await startSafe(t);
+  const { client, server } = await freshSession(scenario);
+  client.send(0, QUIT);
+  await readReset(server);
+  const affected = Buffer.from(OK);
+  affected[1] = 1;
+  server.send(1, affected);
+  assert.deepEqual((await server.packet()).payload, QUIT);
+  server.close();
+  await leave(await freshSession(scenario));
+  while (scenario.proxy.keptServers()[0]?.count !== 1) await delay(2);
 });

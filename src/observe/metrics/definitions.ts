@@ -57,7 +57,7 @@ export const labelMeanings = {
   server_connection:
     '`fresh` (made for this client) or `reused` (kept from an earlier one, by --reuse-server-connections)',
   kept_end:
-    '`idle_timeout`, `server_closed`, `not_emptied` (the server did not empty the session), `pool_full` (--reuse-max), `reload`, `shutdown`, `unsafe` (the server can not be trusted with it), `client_differs` (the client it was meant for has other flags or another certificate), `worn_out` (an hour old, or after a thousand clients) or `probed` (used up to find out whether it is safe)',
+    '`idle_timeout`, `server_closed`, `not_emptied` (the server did not empty the session), `user_limited` (its user has a limit of connections, of which a waiting one would be one), `pool_full` (--reuse-max), `server_full` (the server had no place for a new connection), `reload`, `shutdown`, `unsafe` (the server can not be trusted with it), `client_differs` (the client it was meant for has other flags or another certificate), `worn_out` (an hour old, or after a thousand clients) or `probed` (used up to find out whether it is safe)',
 } as const;
 
 export type Meaning = keyof typeof labelMeanings;
