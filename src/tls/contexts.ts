@@ -63,6 +63,8 @@ export interface ServerLegTls {
 
 export interface SavedSession {
   readonly ticket: Buffer;
+  /** When the server sent it, by performance.now(). */
+  readonly savedAt: number;
   /** When the certificate was last looked at, by performance.now(): resuming does not repeat it. */
   readonly verifiedAt: number;
   readonly certificate: KnownCertificate;

@@ -36,6 +36,12 @@ import { weaknessesNegotiated } from './weaknesses.js';
  */
 const MAX_SESSION_AGE_MS = 3_600_000;
 
+/**
+ * A ticket serves so many milliseconds, until one is kept again. To write one down with each connection costs 2 % of it, and 1 kB
+ * for as long as it is open. Servers take one again: MySQL for 300 s, by its ssl_session_cache_timeout.
+ */
+const MAX_TICKET_AGE_MS = 30_000;
+
 export interface Upgraded {
   readonly socket: TLSSocket;
   readonly description: TlsDescription;
@@ -99,6 +105,7 @@ export async function connectTls(
   let identityError: ProxyError | undefined;
   const saved = tls.sessions.get(server);
   const resumable = saved !== undefined && started - saved.verifiedAt < MAX_SESSION_AGE_MS;
+  const wantsTicket = !resumable || started - saved.savedAt >= MAX_TICKET_AGE_MS;
   const servername = tls.sniServername ?? (isIP(host) === 0 ? host : '');
   const secured = connect({
     socket,
@@ -124,14 +131,16 @@ export async function connectTls(
   const saveSession = () => {
     if (ticket === undefined || accepted === undefined) return;
     const isTls13 = secured.getProtocol() === 'TLSv1.3';
-    tls.sessions.set(server, { ticket: isTls13 ? withoutCertificate(ticket) : ticket, ...accepted });
+    const lean = isTls13 ? withoutCertificate(ticket) : ticket;
+    tls.sessions.set(server, { ticket: lean, savedAt: performance.now(), ...accepted });
   };
   // TLS 1.3 sends tickets after the handshake, TLS 1.2 within it. Of several, all alike, the first is kept.
-  secured.on('session', (first: Buffer) => {
+  const onTicket = (first: Buffer) => {
     if (ticket !== undefined) return;
     ticket = first;
     saveSession();
-  });
+  };
+  if (wantsTicket) secured.on('session', onTicket);
   await handshakeEnd(socket, secured, 'secureConnect', signal, (error) => {
     // A session that the server chokes on must not fail the next connection too.
     tls.sessions.delete(server);
@@ -145,8 +154,9 @@ export async function connectTls(
   const resumed = secured.isSessionReused() ? saved : undefined;
   const certificate =
     resumed?.certificate ?? serverCertificate(verified ?? secured.getPeerCertificate(), server, tls);
-  if (rejection !== undefined) tls.sessions.delete(server);
-  else {
+  const isOutdated = resumable && resumed === undefined && tls.sessions.get(server) === saved;
+  if (rejection !== undefined || isOutdated) tls.sessions.delete(server);
+  if (rejection === undefined) {
     accepted = { verifiedAt: resumed?.verifiedAt ?? started, certificate };
     saveSession();
   }

@@ -78,6 +78,33 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
   });
 }
 
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`${maxVersion}: a ticket serves connection after connection`, async (t) => {
+    const server = tlsServer(identity, { maxVersion });
+    const leg = serverLeg();
+    const savedAfter: unknown[] = [];
+    for (let connection = 0; connection < 3; connection++) {
+      await reach(t, leg, server);
+      savedAfter.push(...leg.sessions.values());
+    }
+    assert.equal(savedAfter.length, 3);
+    assert.ok(savedAfter.every((saved) => saved === savedAfter[0]));
+  });
+
+  test(`${maxVersion}: a ticket that the server does not take any more is given up, and replaced`, async (t) => {
+    const leg = serverLeg();
+    await reach(t, leg, tlsServer(identity, { maxVersion }));
+    const restarted = tlsServer(identity, { maxVersion });
+    const resumed: boolean[] = [];
+    for (let connection = 0; connection < 3; connection++) {
+      const { description, rejection } = await reach(t, leg, restarted);
+      assert.equal(rejection, undefined);
+      resumed.push(description.resumed);
+    }
+    assert.deepEqual(resumed, [false, false, true]);
+  });
+}
+
 test('a session that a handshake failed with is not tried again', async (t) => {
   const leg = serverLeg();
   await reach(t, leg, tlsServer(identity));
