@@ -14,6 +14,7 @@ import type { Command } from './command.js';
 import { flag, flagsOf, givenFlags, oneText } from './flags.js';
 import type { Outcome } from './outcome.js';
 import { listenForSignals, type ServiceSignals } from './signals.js';
+import { growYoungGenerationWithChurn } from './young-generation.js';
 
 export const startCommand: Command = {
   usage: 'start',
@@ -113,7 +114,7 @@ async function run(
   logWarnings(warnings, logger);
   let service: Service;
   try {
-    service = await startService(config, [logObserver(log)]);
+    service = await startService(config, [logObserver(log), growYoungGenerationWithChurn()]);
   } catch (error) {
     return failedToStart(config, logger, messageOf(error));
   }
