@@ -20,7 +20,7 @@ import { accessDenied } from './access-denied.js';
 import { askForPassword, canBeBridged, receivePassword } from './client-password.js';
 import { decodeServerPacket } from './decoding.js';
 import type { ClientAbilities, Decision, Dialogue, Opening } from './dialogue.js';
-import type { ClientLeg, ServerLeg } from './legs.js';
+import { type ClientLeg, type ServerLeg, smallCopy } from './legs.js';
 import { nonceKey } from './server-origin.js';
 
 /** Dialogues of Kerberos and PAM take under ten rounds; an endless one is a fault. */
@@ -169,7 +169,7 @@ function rememberNonce(
   { plugin, data }: Extract<AuthReply, { kind: 'auth-switch' | 'next-factor' }>,
 ): void {
   if (plugin === NATIVE_PASSWORD && data.length === NONCE_LENGTH + 1) {
-    client.nativeNonce = Buffer.from(nonceIn(data));
+    client.nativeNonce = smallCopy(nonceIn(data));
   }
 }
 

@@ -4,7 +4,7 @@ import { type Greeting, versionForPeople, withGreetingTerms, writeGreetingNonce 
 import { decodeClientFlags, decodeLogin, isMariaDbConnectorC, type Login } from '../wire/login.js';
 import { clientProgramOf } from './connection-attributes.js';
 import { decodeClientPacket } from './decoding.js';
-import type { ClientLeg, ServerLeg } from './legs.js';
+import { type ClientLeg, type ServerLeg, smallCopy } from './legs.js';
 import { type HandshakePlan, planHandshake } from './plan.js';
 import type { Route } from './route.js';
 import { secureClient, type UpgradeContext } from './secure-legs.js';
@@ -38,7 +38,7 @@ export async function greetClient(
   if (nonce !== undefined) writeGreetingNonce(payload, greeting, nonce);
   client.port.write(payload);
   client.stage = 'greeted';
-  client.nativeNonce = Buffer.from(nonce ?? greeting.nonce);
+  client.nativeNonce = smallCopy(nonce ?? greeting.nonce);
   return receiveLogin(client, plan, context);
 }
 

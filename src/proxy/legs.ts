@@ -4,6 +4,8 @@ import type { LegSecurity } from '../auth/leg-security.js';
 import type { Address } from '../config/model.js';
 import type { PacketPort } from './packet-port.js';
 
+const NO_BYTES = Buffer.alloc(0);
+
 export interface ClientLeg {
   /** Replaced when the leg becomes TLS. */
   port: PacketPort;
@@ -30,14 +32,30 @@ export interface ServerLeg {
   readonly address: Address;
   /** `HOST:PORT`, for messages, logs and the session cache. */
   readonly name: string;
-  /** Payload of the server's first packet: a greeting, or an ERR in its place. */
-  readonly firstPacket: Buffer;
+  /** Payload of the server's first packet: a greeting, or an ERR in its place. Empty after the login. */
+  firstPacket: Buffer;
   /** `login-sent`: the server's turn; `asking`: the client's; `idle`: it waits for a command. */
   stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'asking' | 'decided' | 'idle';
   /** Payload of the SSLRequest that this server got: the login behind it must begin with the same bytes. */
   sslRequest: Buffer | undefined;
   /** Where the connection may serve other clients afterwards: each nonce that a client was asked to answer, as latin1. */
   nonces?: Set<string> | undefined;
+}
+
+/**
+ * After the login nobody asks for the first packets any more. Small as they are, each would keep the 8 KiB of Node's buffer
+ * pool that it is part of, for as long as the session lasts.
+ */
+export function forgetFirstPackets(server: ServerLeg): void {
+  server.firstPacket = NO_BYTES;
+  server.sslRequest = undefined;
+}
+
+/** A copy that is no part of Node's buffer pool, for what a session keeps: V8 has up to 64 bytes in its own heap. */
+export function smallCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.alloc(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 /** As servers write it: a listener for both families sees 127.0.0.1 as ::ffff:127.0.0.1. Empty on a unix socket. */

@@ -24,7 +24,7 @@ import type { HandshakeContext } from './greet-client.js';
 import { type HandshakeResult, handshake } from './handshake.js';
 import { handshakeOnKept } from './kept-login.js';
 import { leaveServer } from './leave-server.js';
-import { type ClientLeg, ignoreErrors, type ServerLeg } from './legs.js';
+import { type ClientLeg, forgetFirstPackets, ignoreErrors, type ServerLeg } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { passFirstPackets } from './passthrough.js';
 import { passesWhenLost } from './plan.js';
@@ -123,6 +123,7 @@ export class Session {
       this.#refuseEarly();
       const { server, decision, terms, origin } = await this.#inTime(() => this.#logIn());
       if (!decision.accepted) return this.#refuse(server, decision.errno);
+      forgetFirstPackets(server);
       this.#record.isSession = true;
       observer.established?.(this.#record);
       return await this.#relay(server, terms, origin);
