@@ -53,18 +53,17 @@ async function relay(client: net.Socket): Promise<void> {
   server.on('error', () => client.destroy());
   await once(server, 'secureConnect');
   server.write(encodePacket(2, withLoginCapabilities(login, forwarded)));
-  const onLoginReply = (chunk: Buffer) => {
-    const bytes = Buffer.from(chunk);
-    for (let at = 0; at < bytes.length; at += HEADER_LENGTH + payloadLengthAt(bytes, at)) {
-      // The SSLRequest counts on this leg alone.
-      bytes[at + 3] = sequenceIdAt(bytes, at) - 1;
-      if (bytes[at + HEADER_LENGTH] !== OK_HEADER) continue;
-      server.off('data', onLoginReply).on('data', (more: Buffer) => client.write(more));
-    }
+  // The SSLRequest counts on the server leg alone.
+  const onAnswer = (chunk: Buffer) => server.write(renumbered(chunk, 1));
+  const onQuestion = (chunk: Buffer) => {
+    const bytes = renumbered(chunk, -1);
     client.write(bytes);
+    if (!headersOf(bytes).some((at) => bytes[at + HEADER_LENGTH] === OK_HEADER)) return;
+    server.off('data', onQuestion).on('data', (more: Buffer) => client.write(more));
+    client.off('data', onAnswer).on('data', (more: Buffer) => server.write(more));
   };
-  server.on('data', onLoginReply);
-  client.on('data', (chunk) => server.write(chunk));
+  server.on('data', onQuestion);
+  client.on('data', onAnswer);
   client.on('close', () => server.destroy());
   server.on('close', () => client.destroy());
 }
@@ -72,4 +71,18 @@ async function relay(client: net.Socket): Promise<void> {
 async function payloadFrom(socket: net.Socket): Promise<Buffer> {
   const [chunk] = (await once(socket, 'data')) as [Buffer];
   return chunk.subarray(HEADER_LENGTH);
+}
+
+/** In a copy. */
+function renumbered(chunk: Buffer, by: 1 | -1): Buffer {
+  const bytes = Buffer.from(chunk);
+  for (const at of headersOf(bytes)) bytes[at + 3] = sequenceIdAt(bytes, at) + by;
+  return bytes;
+}
+
+/** Where each packet begins. */
+function headersOf(bytes: Buffer): number[] {
+  const headers: number[] = [];
+  for (let at = 0; at < bytes.length; at += HEADER_LENGTH + payloadLengthAt(bytes, at)) headers.push(at);
+  return headers;
 }
