@@ -4,7 +4,7 @@ import path from 'node:path';
 import { makeCertificates } from '../../test/support/certificates.js';
 import { makeTemporaryFolder } from '../../test/support/clean-up.js';
 import { isUnavailable } from '../../test/support/programs.js';
-import type { CpuProfile } from '../report/flame-graph.js';
+import { type CpuProfile, withoutBeginning } from '../report/flame-graph.js';
 import { startDatabase } from './database.js';
 import { ours } from './ours.js';
 import type { Workload } from './workload.js';
@@ -41,11 +41,13 @@ export async function takeProfiles(seconds: number): Promise<Profile[]> {
     for (const { name, title, workload, args = [] } of loads) {
       const folder = makeTemporaryFolder();
       const nodeArgs = ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${SAMPLE_INTERVAL}`];
+      const started = Date.now();
       const running = await ours('ours', { args, nodeArgs }).start(database, {
         client: 'plaintext',
         server: 'TLS',
       });
       if (isUnavailable(running)) throw new Error(running.unavailable);
+      const startMicroseconds = (Date.now() - started) * 1000;
       try {
         await workload.run({ ...running, database, certificates: database.certificates }, seconds);
       } finally {
@@ -54,7 +56,8 @@ export async function takeProfiles(seconds: number): Promise<Profile[]> {
       }
       const [file] = readdirSync(folder);
       if (file === undefined) throw new Error('Node.js wrote no profile');
-      profiles.push({ name, title, profile: JSON.parse(readFileSync(path.join(folder, file), 'utf8')) });
+      const whole: CpuProfile = JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
+      profiles.push({ name, title, profile: withoutBeginning(whole, startMicroseconds) });
     }
     return profiles;
   } finally {

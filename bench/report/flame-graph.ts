@@ -72,6 +72,20 @@ export function flameGraph(title: string, profile: CpuProfile): string {
   ].join('\n');
 }
 
+/** The profile without its first `microseconds`: loading a program is deep, and done once. */
+export function withoutBeginning(
+  { nodes, samples, timeDeltas }: CpuProfile,
+  microseconds: number,
+): CpuProfile {
+  let passed = 0;
+  const first = timeDeltas.findIndex((delta) => {
+    passed += delta;
+    return passed > microseconds;
+  });
+  const from = first === -1 ? samples.length : first;
+  return { nodes, samples: samples.slice(from), timeDeltas: timeDeltas.slice(from) };
+}
+
 /** The callers come first, whatever called them in the event loop: those that nothing calls are the first row. */
 export function framesOf({ nodes, samples, timeDeltas }: CpuProfile): Frame {
   const byId = new Map(nodes.map((node) => [node.id, node]));

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CpuProfile, flameGraph, framesOf } from '../../../bench/report/flame-graph.js';
+import {
+  type CpuProfile,
+  flameGraph,
+  framesOf,
+  withoutBeginning,
+} from '../../../bench/report/flame-graph.js';
 
 const node = (id: number, functionName: string, url: string, children: number[] = []) => ({
   id,
@@ -64,6 +69,13 @@ test('frames are as wide as their share, and stand beneath their caller', () => 
   assert.ok((write?.top ?? 0) > (relay?.top ?? 0) && (relay?.top ?? 0) > (read?.top ?? 0));
   const end = Number(/viewBox="0 0 1200 (\d+)"/.exec(svg)?.[1]);
   assert.ok((write?.top ?? 0) + 17 <= end, `the picture ends at ${end}`);
+});
+
+test('the beginning can be left out', () => {
+  const later = withoutBeginning(profile, 920);
+  assert.deepEqual(later.samples, [5, 8, 6, 7, 3]);
+  assert.equal(framesOf(later).time, 90);
+  assert.deepEqual(withoutBeginning(profile, 5_000).samples, []);
 });
 
 test('what is too narrow to be seen is left out', () => {
