@@ -71,6 +71,16 @@ async function startKept(t: TestContext, options?: ScenarioOptions) {
   return { scenario, server: both.server };
 }
 
+/** With one connection kept, and a client whose login the server has just got on it. */
+async function startLogin(t: TestContext) {
+  const { scenario, server } = await startKept(t);
+  const client = await scenario.connectClient();
+  await client.packet();
+  client.send(1, login());
+  await server.packet();
+  return { scenario, server, client };
+}
+
 const nonceIn = (payload: Buffer): Buffer => {
   const v = payload.indexOf(0) + 1;
   return Buffer.concat([payload.subarray(v + 4, v + 12), payload.subarray(v + 31, v + 43)]);
@@ -112,11 +122,7 @@ test('the client is greeted with a nonce of its own, and the server asks the que
 });
 
 test('a refusal passes as it is, and the connection is not kept', async (t) => {
-  const { scenario, server } = await startKept(t);
-  const client = await scenario.connectClient();
-  await client.packet();
-  client.send(1, login());
-  await server.packet();
+  const { scenario, server, client } = await startLogin(t);
   server.send(1, question(1));
   await client.packet();
   client.send(3, ANSWER);
@@ -137,11 +143,7 @@ for (const [name, reply] of Object.entries({
   'asks nothing': OK,
 })) {
   test(`a server that ${name} at a login is not reused any more`, async (t) => {
-    const { scenario, server } = await startKept(t);
-    const client = await scenario.connectClient();
-    await client.packet();
-    client.send(1, login());
-    await server.packet();
+    const { scenario, server, client } = await startLogin(t);
     server.send(1, reply);
     assert.equal(readErr((await client.packet()).payload).errno, 2012);
     client.close();
@@ -233,11 +235,7 @@ test('a client that vanishes before its login leaves the connection for the next
 
 for (const stage of ['login', 'question', 'answer'] as const) {
   test(`a client that vanishes after the ${stage} leaves the server in good order`, async (t) => {
-    const { scenario, server } = await startKept(t);
-    const client = await scenario.connectClient();
-    await client.packet();
-    client.send(1, login());
-    await server.packet();
+    const { scenario, server, client } = await startLogin(t);
     if (stage !== 'login') {
       server.send(1, question(1));
       await client.packet();
@@ -379,11 +377,7 @@ test('a user who can not be told of init_connect: the next one is asked', async 
 });
 
 test('an account whose plugin wants the password itself says nothing of nonces', async (t) => {
-  const { scenario, server } = await startKept(t);
-  const client = await scenario.connectClient();
-  await client.packet();
-  client.send(1, login());
-  await server.packet();
+  const { scenario, server, client } = await startLogin(t);
   server.send(1, Buffer.from('\xfemysql_clear_password\0', 'latin1'));
   await client.packet();
   client.close();
