@@ -63,6 +63,7 @@ export function encryptPassword(publicKey: KeyObject, password: Buffer, nonce: B
   return encrypted;
 }
 
-function keyLengthBytes(key: KeyObject): number {
+/** Of the key, and of everything that is encrypted with it. */
+export function keyLengthBytes(key: KeyObject): number {
   return Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
 }

@@ -11,8 +11,10 @@ import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { NONCE_LENGTH, nonceIn } from '../auth/nonce.js';
 import { PARSEC } from '../auth/parsec.js';
 import { isEmptyPassword } from '../auth/password-exposure.js';
-import { decryptPassword } from '../auth/rsa-exchange.js';
+import { decryptPassword, keyLengthBytes } from '../auth/rsa-exchange.js';
+import type { RsaKey } from '../auth/rsa-key.js';
 import { SHA256_KEY_REQUEST, SHA256_PASSWORD } from '../auth/sha256-password.js';
+import { ProxyError } from '../errors.js';
 import { encodeAuthMoreData, encodeAuthSwitch } from '../wire/replies.js';
 import type { ClientAbilities, Dialogue } from './dialogue.js';
 import type { Route } from './route.js';
@@ -56,7 +58,8 @@ export async function askForPassword(
 
 /**
  * The password in a client's answer, which may ask for the RSA key first. `nonce`: of the last switch. What can not be
- * made out becomes a password that is certainly wrong. To be overwritten by the caller after use.
+ * made out becomes a password that is certainly wrong. To be overwritten by the caller after use. Rejects with ProxyError
+ * `cleartext_refused` when it came in clear over a plaintext wire, and the route does not allow that.
  */
 export async function receivePassword(
   answer: Buffer,
@@ -70,13 +73,38 @@ export async function receivePassword(
     plugin === SHA256_PASSWORD ? SHA256_KEY_REQUEST : CACHING_SHA2_KEY_REQUEST,
   );
   if (isSecure(legs.client, plugin) && !asksForKey) {
-    const password = Buffer.from(decodeClearPassword(answer));
-    answer.fill(0);
-    return password;
+    return takeClearPassword(answer);
   }
   const key = await route.rsaKey();
-  if (!asksForKey) return decryptPassword(key, answer, nonceIn(nonce));
+  if (!asksForKey) {
+    if (!isClearPassword(answer, key)) return decryptPassword(key, answer, nonceIn(nonce));
+    const password = takeClearPassword(answer);
+    if (route.config.allowCleartext) return password;
+    password.fill(0);
+    throw sentInClear(plugin);
+  }
   client.port.write(encodeAuthMoreData(key.publicKeyPem));
   const { payload: encrypted } = await client.port.read(signal);
   return decryptPassword(key, encrypted, nonceIn(nonce));
+}
+
+function takeClearPassword(answer: Buffer): Buffer {
+  const password = Buffer.from(decodeClearPassword(answer));
+  answer.fill(0);
+  return password;
+}
+
+/**
+ * MariaDB's Connector/C up to 3.3, as in Debian 12, sends the password as it is where it was ready for TLS and got none: no
+ * key request, and not as long as what the key encrypts.
+ */
+function isClearPassword(answer: Buffer, key: RsaKey): boolean {
+  return answer.length !== keyLengthBytes(key.privateKey) && answer.at(-1) === 0;
+}
+
+function sentInClear(plugin: string): ProxyError {
+  return new ProxyError(
+    'cleartext_refused',
+    `the client leg is in plaintext, and the client sent its password for ${plugin} in the clear: it was ready for TLS, and asks for the RSA key only when it is not (--skip-ssl)`,
+  );
 }

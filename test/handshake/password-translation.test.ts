@@ -106,6 +106,33 @@ for (const { name, keyRequest, nonce, ask } of plugins) {
     await dialogue.accept();
   });
 
+  test(`${name}: a client that expected TLS, and sends its password over plaintext`, async (t) => {
+    const dialogue = await openDialogue(t, { legs: plaintextToTls, login: sha2Login });
+    const { client, server, scenario } = dialogue;
+    await dialogue.receiveLogin();
+    await ask(dialogue);
+    await client.send(clearAnswer(PASSWORD));
+    const { errno, text } = readErr(await client.receive());
+    assert.equal(errno, 2061);
+    assert.match(text, /the client sent its password for \w+ in the clear: .*--skip-ssl/);
+    assert.match(text, /--allow-cleartext/);
+    assert.equal(text.includes(PASSWORD), false);
+    assert.equal(scenario.observed[0]?.error?.code, 'cleartext_refused');
+    assert.equal(scenario.observed[0]?.error?.message.includes(PASSWORD), false);
+    // The server is left with a login that it refuses, and does not get the password.
+    assert.notDeepEqual(await server.receive(), clearAnswer(PASSWORD));
+  });
+
+  test(`${name}: the same where cleartext is allowed`, async (t) => {
+    const route = { allowCleartext: true };
+    const dialogue = await openDialogue(t, { legs: plaintextToTls, login: sha2Login, route });
+    await dialogue.receiveLogin();
+    await ask(dialogue);
+    await dialogue.client.send(clearAnswer(PASSWORD));
+    assert.deepEqual(await dialogue.server.receive(), clearAnswer(PASSWORD));
+    await dialogue.accept();
+  });
+
   test(`${name}: a client that asks for the key inside TLS gets it`, async (t) => {
     const dialogue = await openDialogue(t, { legs: tlsToPlaintext, login: sha2Login });
     const { client, server } = dialogue;

@@ -22,12 +22,17 @@ const question = 'SELECT CURRENT_USER()';
 export const coldClients: Readonly<Record<string, LogIn>> = {
   mysql2: byJob(mysql2Client),
   'the mysql CLI': mysqlCliWith('--get-server-public-key'),
-  'the mariadb CLI': async ({ host, port }, account) =>
-    outcomeOfCli(await mariadbCli({ host, port, ...account, tls: 'off' }, question)),
+  'the mariadb CLI': mariadbCliWith({ tls: 'off' }),
   'PHP mysqli': byJob(phpMysqli),
   PyMySQL: byJob(pyMysql),
   MySQLdb: byJob(mysqlDb),
 };
+
+/** `tls` left out: the client is ready for TLS, and does without where it is not offered. */
+export function mariadbCliWith({ tls }: { readonly tls?: 'off' }): LogIn {
+  return async ({ host, port }, account) =>
+    outcomeOfCli(await mariadbCli({ host, port, ...account, ...(tls && { tls }) }, question));
+}
 
 export function mysqlCliWith(...extraArgs: readonly string[]): LogIn {
   return async ({ host, port }, account) =>

@@ -14,7 +14,13 @@ import { makeTemporaryFolder } from '../support/clean-up.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { type RealServer, startMysql9 } from '../support/servers.js';
 import type { Account } from './accounts.js';
-import { coldClients, type LogIn, type LoginOutcome, mysqlCliWith } from './cold-cache-clients.js';
+import {
+  coldClients,
+  type LogIn,
+  type LoginOutcome,
+  mariadbCliWith,
+  mysqlCliWith,
+} from './cold-cache-clients.js';
 import { type ProxyUnderTest, startProxyUnderTest } from './proxy-under-test.js';
 import { orSkip, overTls, stopServer } from './real-server.js';
 
@@ -97,6 +103,26 @@ describe('plaintext clients with a cold cache', () => {
     const message =
       "Authentication plugin 'caching_sha2_password' reported error: Authentication requires secure connection.";
     assert.deepEqual(outcome, { error: { errno: 2061, message } });
+  });
+
+  test('the mariadb CLI that was ready for TLS and is offered none is told why, or let in', async (t) => {
+    const running = await withColdCache(t);
+    if (running === undefined) return;
+    for (const allowCleartext of [false, true]) {
+      const plaintext = await startProxyUnderTest({ ...overTls(running, certificates), allowCleartext });
+      t.after(() => plaintext.close());
+      const outcome = orSkip(t, await mariadbCliWith({})(plaintext, ordinary));
+      if (outcome === undefined) return;
+      if (allowCleartext) {
+        assert.deepEqual(outcome, { user: 'ordinary@%' });
+      } else {
+        assert.ok('error' in outcome);
+        assert.match(
+          outcome.error.message,
+          /^mysql-tls-proxy.*: the client leg is in plaintext, and the client sent its password .*--skip-ssl/,
+        );
+      }
+    }
   });
 
   test('1,000 cold logins in a row', async (t) => {
