@@ -1,12 +1,26 @@
-/** Names for a client's end of its connection. */
+/** A client's end of its connection, and names for it. */
+import type { Socket } from 'node:net';
 import { formatAddress } from '../config/model.js';
 import { type ClientLeg, plainAddress } from './legs.js';
 
+export interface ClientEnd {
+  /** It came through a socket file. */
+  readonly isUnix: boolean;
+  /** Numeric; empty on a socket file, and of a client that was gone before it was accepted. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+}
+
+export function clientEndOf(socket: Socket, isUnix: boolean): ClientEnd {
+  const { remoteAddress = '', remotePort = 0 } = socket;
+  return { isUnix, remoteAddress: isUnix ? '' : remoteAddress, remotePort };
+}
+
 /** As in logs: without the `::ffff:` that a listener for both kinds of addresses sees. */
-export function clientAddressOf(client: Pick<ClientLeg, 'isUnix' | 'remoteAddress'>, port: number): string {
+export function clientAddressOf(client: ClientEnd): string {
   if (client.isUnix) return 'unix';
   if (client.remoteAddress === '') return 'unknown';
-  return formatAddress({ kind: 'tcp', host: plainAddress(client), port });
+  return formatAddress({ kind: 'tcp', host: plainAddress(client), port: client.remotePort });
 }
 
 /** The same for all connections from one place. */

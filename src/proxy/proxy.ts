@@ -11,6 +11,7 @@ import {
 import { ProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
+import { clientEndOf } from './client-address.js';
 import { type Listener, listen } from './listener.js';
 import { certificatesOf, createRoute, type Route } from './route.js';
 import { Session } from './session.js';
@@ -79,7 +80,7 @@ export async function startProxy(
       connectTimeout,
       handshakeTimeout,
       refusal,
-      isUnix,
+      client: clientEndOf(socket, isUnix),
     });
     sessions.add(session);
     if (refusal === undefined) admitted.add(session);

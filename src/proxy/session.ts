@@ -16,7 +16,7 @@ import { isCompressed } from '../wire/capabilities.js';
 import { COM_CHANGE_USER } from '../wire/change-user.js';
 import { CommandTracker } from '../wire/command-tracker.js';
 import { changeUser } from './change-user.js';
-import { clientAddressOf, clientHostOf } from './client-address.js';
+import { type ClientEnd, clientAddressOf, clientHostOf } from './client-address.js';
 import { commandMeter, countCommand } from './command-meter.js';
 import type { Decision, SessionTerms } from './dialogue.js';
 import { dismissClient, farewell } from './farewell.js';
@@ -49,8 +49,7 @@ export interface SessionOptions {
   readonly handshakeTimeout: number;
   /** Set: the connection is refused with it before a server is bothered. */
   readonly refusal: ProxyError | undefined;
-  /** The client came through a socket file. */
-  readonly isUnix: boolean;
+  readonly client: ClientEnd;
 }
 
 export class Session {
@@ -79,13 +78,11 @@ export class Session {
     this.#options = options;
     ignoreErrors(socket);
     const passthrough = options.route.config.client.sslMode === 'PASSTHROUGH';
-    const remoteAddress = options.isUnix ? '' : (socket.remoteAddress ?? '');
-    const { remotePort = 0 } = socket;
-    const from = { isUnix: options.isUnix, remoteAddress };
+    const { isUnix, remoteAddress } = options.client;
     this.#record = newConnectionRecord({
       id: options.id,
       route: options.route.config.name,
-      clientAddress: clientAddressOf(from, remotePort),
+      clientAddress: clientAddressOf(options.client),
     });
     if (passthrough) {
       this.#record.clientTls = PASSED_THROUGH;
@@ -93,8 +90,9 @@ export class Session {
     }
     this.#client = {
       port: this.#clientPort(socket),
-      ...from,
-      mayStayPlaintext: mayStayPlaintext(options.route, from),
+      isUnix,
+      remoteAddress,
+      mayStayPlaintext: mayStayPlaintext(options.route, options.client),
       stage: 'accepted',
       isProtocol41: false,
       hidesClientErrors: false,
