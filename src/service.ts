@@ -3,7 +3,13 @@ import type { ProxyConfig } from './config/model.js';
 import { type AdminServer, startAdminServer } from './observe/admin-server.js';
 import type { Observer } from './observe/events.js';
 import { createMonitor } from './observe/monitor.js';
-import { type BoundAddress, type RunningProxy, startProxy } from './proxy/proxy.js';
+import {
+  type BoundAddress,
+  type Closed,
+  type CloseOptions,
+  type RunningProxy,
+  startProxy,
+} from './proxy/proxy.js';
 import { packageVersion } from './version.js';
 
 export interface Service {
@@ -18,8 +24,8 @@ export interface Service {
    * All or nothing: rejects with what `read` throws or with an Error that says why, and the old state stays.
    */
   reload(read: () => ProxyConfig): Promise<void>;
-  /** Stops listening, cuts the connections that are left after `graceMs` milliseconds (default 0), and frees the ports. */
-  close(options?: { graceMs?: number }): Promise<void>;
+  /** Lets connections end, cuts those that are left, and frees the ports. By default at once. */
+  close(options?: CloseOptions): Promise<Closed>;
 }
 
 /** Rejects with an Error that says what to change when an address or a certificate can not be used. */
@@ -64,9 +70,10 @@ export async function startService(config: ProxyConfig, observers: readonly Obse
       }
     },
     close: async (options) => {
-      await running.close(options);
+      const closed = await running.close(options);
       await admin?.close();
       monitor?.close();
+      return closed;
     },
   };
 }

@@ -119,14 +119,35 @@ async function run(
     return failedToStart(config, logger, messageOf(error));
   }
   logReady(service, logger);
-  signals.onReload(createReload(config, { request, logger, service }));
+  let current = config;
+  const onReloaded = (next: ProxyConfig) => {
+    current = next;
+  };
+  signals.onReload(createReload(config, { request, logger, service, onReloaded }));
   const signal = await signals.stop;
-  logger.info({ signal, connections: service.connections() }, 'stopping');
-  const stopped = service.close().then(() => undefined);
-  const cut = await Promise.race([stopped, signals.stopAtOnce]);
-  if (cut !== undefined) {
-    logger.warn({ signal: cut, connections: service.connections() }, 'stopped at once by a second signal');
+  return stop(service, signal, { current: () => current, logger, signals });
+}
+
+/** A second signal does not wait for anyone. */
+async function stop(
+  service: Service,
+  signal: NodeJS.Signals,
+  { current, logger, signals }: { current: () => ProxyConfig; logger: Logger; signals: ServiceSignals },
+): Promise<Outcome> {
+  const { drainDelay, drainTimeout } = current();
+  const times = { drain_delay_ms: drainDelay, drain_timeout_ms: drainTimeout };
+  logger.info({ signal, connections: service.connections(), ...times }, 'stopping');
+  const result = await Promise.race([service.close({ drainDelay, drainTimeout }), signals.stopAtOnce]);
+  if (typeof result === 'string') {
+    logger.warn({ signal: result, connections: service.connections() }, 'stopped at once by a second signal');
     return { exitCode: 1, force: true };
+  }
+  if (result.cut > 0) {
+    logger.warn(
+      { cut: result.cut },
+      `stopped: connections were cut that had not ended within ${drainTimeout / 1000} s; raise --drain-timeout, or look for long transactions`,
+    );
+    return { exitCode: 1 };
   }
   logger.info('stopped');
   return { exitCode: 0 };
@@ -158,12 +179,13 @@ interface ReloadContext {
   readonly request: StartRequest;
   readonly logger: Logger;
   readonly service: Service;
+  readonly onReloaded: (config: ProxyConfig) => void;
 }
 
 /** All or nothing: whatever is wrong with the new configuration, the old one stays in use. */
 function createReload(
   initial: ProxyConfig,
-  { request, logger, service }: ReloadContext,
+  { request, logger, service, onReloaded }: ReloadContext,
 ): () => Promise<void> {
   let current = initial;
   return async () => {
@@ -177,6 +199,7 @@ function createReload(
       });
       if (loaded === undefined) return;
       current = loaded.config;
+      onReloaded(current);
       logger.level = current.logLevel;
       logWarnings(loaded.warnings, logger);
       logger.info('configuration reloaded');

@@ -20,6 +20,12 @@ export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
+/** So many in a period of so many milliseconds. */
+export interface Rate {
+  readonly count: number;
+  readonly periodMs: number;
+}
+
 /** Options of one leg that have the same meaning on both. Undefined: not given. Files are absolute paths. */
 export interface LegTlsConfig {
   readonly sslCa?: string;
@@ -74,6 +80,19 @@ export interface RouteConfig {
   readonly reuseIdleTimeout: number;
   /** Most server connections that wait at once. */
   readonly reuseMax: number;
+  /** Networks in CIDR notation whose clients may connect; undefined: all. Clients on a socket file always may. */
+  readonly allowFrom?: readonly string[];
+  /** Undefined: any number up to that of the proxy. */
+  readonly routeMaxConnections?: number;
+  readonly routeConnectionRate?: Rate;
+  /** Most handshakes at once; more connections wait. */
+  readonly routeMaxHandshakes: number;
+  /** The same three for one source address. */
+  readonly addressMaxConnections?: number;
+  readonly addressConnectionRate?: Rate;
+  readonly addressMaxHandshakes?: number;
+  /** Milliseconds that a client may send no command; undefined: as long as it likes. */
+  readonly idleTimeout?: number;
   /** PEM, RSA, 2048-8192 bit. Undefined: the proxy's own key. */
   readonly rsaPrivateKey?: string;
   readonly client: ClientLegConfig;
@@ -97,6 +116,9 @@ export interface ProxyConfig {
   readonly connectTimeout: number;
   /** Milliseconds, from accept to the end of authentication. */
   readonly handshakeTimeout: number;
+  /** Milliseconds. */
+  readonly drainDelay: number;
+  readonly drainTimeout: number;
   /** Over all routes. */
   readonly maxConnections: number;
   /** Where the page, metrics and health checks are served; undefined: nowhere. */

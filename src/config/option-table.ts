@@ -10,13 +10,16 @@ import {
   count,
   directoryPath,
   duration,
+  durationOrZero,
   fileMode,
   filePath,
   listenAddress,
   listenAddressOrOff,
+  longDurationOrOff,
   network,
   oneOf,
   orderTlsVersions,
+  rate,
   serverAddress,
   serverName,
   switchedOn,
@@ -152,6 +155,74 @@ export const optionTable = [
     default: '64',
   }),
   defineOption({
+    name: 'allow-from',
+    scope: 'route',
+    type: network,
+    list: repeatable,
+    metavar: 'CIDR',
+    description:
+      'Networks whose clients may connect, if not all; others get error 1130 before a server is bothered. Clients on a socket ' +
+      'file always may',
+  }),
+  defineOption({
+    name: 'route-max-connections',
+    scope: 'route',
+    type: count,
+    metavar: 'COUNT',
+    description: 'How many clients may be connected to the route at once; more get error 1040',
+  }),
+  defineOption({
+    name: 'route-connection-rate',
+    scope: 'route',
+    type: rate,
+    metavar: 'COUNT/s|m|h',
+    description:
+      'How many new connections the route takes in a second, minute or hour, at once or spread; more get error 1040',
+  }),
+  defineOption({
+    name: 'route-max-handshakes',
+    scope: 'route',
+    type: count,
+    metavar: 'COUNT',
+    description:
+      'How many handshakes of the route may be under way at once, each of which holds a connection of the server; more wait, ' +
+      'and as long as they do, handshakes whose client keeps silent for half a second end',
+    default: '100',
+  }),
+  defineOption({
+    name: 'address-max-connections',
+    scope: 'route',
+    type: count,
+    metavar: 'COUNT',
+    description:
+      'How many connections one source address may have at once, or one /64 network of IPv6 addresses; more get error 1040. ' +
+      'Does not hold for clients on a socket file',
+  }),
+  defineOption({
+    name: 'address-connection-rate',
+    scope: 'route',
+    type: rate,
+    metavar: 'COUNT/s|m|h',
+    description: 'route-connection-rate for one source address, counted as by address-max-connections',
+  }),
+  defineOption({
+    name: 'address-max-handshakes',
+    scope: 'route',
+    type: count,
+    metavar: 'COUNT',
+    description: 'route-max-handshakes for one source address, counted as by address-max-connections',
+  }),
+  defineOption({
+    name: 'idle-timeout',
+    scope: 'route',
+    type: longDurationOrOff,
+    metavar: 'DURATION|off',
+    description:
+      'How long a client may send no command before it gets error 4031 and its connection ends, up to a quarter later; up to ' +
+      '168h. Where commands can not be seen (compression, PASSTHROUGH): how long no byte may come from either side',
+    default: 'off',
+  }),
+  defineOption({
     name: 'rsa-private-key',
     scope: 'route',
     type: filePath,
@@ -181,6 +252,26 @@ export const optionTable = [
       'How long a connection may take from accept to the end of authentication, TLS included. Keep it below the ' +
       "server's connect_timeout, which is 10s by default",
     default: '9s',
+  }),
+  defineOption({
+    name: 'drain-delay',
+    scope: 'process',
+    type: durationOrZero,
+    metavar: 'DURATION',
+    description:
+      'After SIGTERM or SIGINT /readyz fails at once, and listeners stay open for so long: as long as load balancers take to ' +
+      'notice',
+    default: '0s',
+  }),
+  defineOption({
+    name: 'drain-timeout',
+    scope: 'process',
+    type: durationOrZero,
+    metavar: 'DURATION',
+    description:
+      'How long sessions have to end when the proxy stops: by themselves, or between two commands outside of a transaction, ' +
+      'with error 1053. What is left then is cut',
+    default: '30s',
   }),
   defineOption({
     name: 'max-connections',

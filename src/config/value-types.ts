@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseAddress, UnusableValue } from './address.js';
-import { type Address, formatAddress, type TlsProfile, type TlsVersion } from './model.js';
+import { type Address, formatAddress, type Rate, type TlsProfile, type TlsVersion } from './model.js';
 import { parseCidr } from './networks.js';
 import { didYouMean } from './suggestion.js';
 
@@ -12,8 +12,6 @@ export interface ValueType<Value, Input> {
   /** As it would be written in a file; reading that again gives the same value. */
   readonly format: (value: Value) => string | number | boolean;
 }
-
-const LONGEST_DURATION_MS = 3_600_000;
 
 function valueType<Value, Input>(
   input: z.ZodType<Input, Input>,
@@ -36,21 +34,77 @@ const text = (meta: Record<string, unknown> = {}) => z.string({ error: 'must be 
 const textOrNumber = (meta: Record<string, unknown> = {}) =>
   z.union([z.string().meta(meta), z.number()], { error: 'must be a text or a number' });
 
-/** Milliseconds. `500ms`, `9s`, `1m`; a number without unit is in seconds. From 1 ms to 1 hour. */
+const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/;
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
+/** In milliseconds. Throws UnusableValue. */
+function readDuration(given: string | number, least: number, longest: number): number {
+  const match = DURATION.exec(String(given).trim());
+  if (match === null)
+    throw new UnusableValue(`"${given}" is not a duration; write for example 500ms, 9s or 1m`);
+  const milliseconds = Math.round(Number(match[1]) * UNITS[(match[2] ?? 's') as keyof typeof UNITS]);
+  if (milliseconds < least || milliseconds > longest) {
+    throw new UnusableValue(
+      `"${given}" is out of range; use ${formatDuration(least)} to ${formatDuration(longest)}`,
+    );
+  }
+  return milliseconds;
+}
+
+function formatDuration(milliseconds: number): string {
+  if (milliseconds > 0 && milliseconds % UNITS.h === 0) return `${milliseconds / UNITS.h}h`;
+  return milliseconds % UNITS.s === 0 ? `${milliseconds / UNITS.s}s` : `${milliseconds}ms`;
+}
+
+const durationText = (meta: Record<string, unknown> = {}) =>
+  textOrNumber({
+    pattern: '^[0-9]+(\\.[0-9]+)?(ms|s|m|h)?$',
+    examples: ['500ms', '9s', '1m'],
+    ...meta,
+  });
+
+/** Milliseconds. `500ms`, `9s`, `1m`, `1h`; a number without unit is in seconds. From 1 ms to 1 hour. */
 export const duration: ValueType<number, string | number> = valueType(
-  textOrNumber({ pattern: '^[0-9]+(\\.[0-9]+)?(ms|s|m)?$', examples: ['500ms', '9s', '1m'] }),
+  durationText(),
+  (given) => readDuration(given, 1, UNITS.h),
+  formatDuration,
+);
+
+/** As `duration`, or 0. */
+export const durationOrZero: ValueType<number, string | number> = valueType(
+  durationText({ examples: ['0', '500ms', '9s'] }),
+  (given) => readDuration(given, 0, UNITS.h),
+  formatDuration,
+);
+
+/** As `duration`, up to a week. Undefined stands for `off`. */
+export const longDurationOrOff: ValueType<number | undefined, string | number | boolean> = valueType(
+  z.union(
+    [
+      text({ pattern: '^(off|[0-9]+(\\.[0-9]+)?(ms|s|m|h)?)$', examples: ['off', '10m', '8h'] }),
+      z.number(),
+      z.boolean(),
+    ],
+    { error: 'must be a duration or off' },
+  ),
   (given) => {
-    const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m)?$/.exec(String(given).trim());
-    if (match === null)
-      throw new UnusableValue(`"${given}" is not a duration; write for example 500ms, 9s or 1m`);
-    const factors = { ms: 1, s: 1000, m: 60_000 } as const;
-    const milliseconds = Math.round(Number(match[1]) * factors[(match[2] ?? 's') as keyof typeof factors]);
-    if (milliseconds < 1 || milliseconds > LONGEST_DURATION_MS) {
-      throw new UnusableValue(`"${given}" is out of range; use 1ms to 60m`);
-    }
-    return milliseconds;
+    if (given === false || String(given).toLowerCase() === 'off') return undefined;
+    if (given === true) throw new UnusableValue('must be a duration or off');
+    return readDuration(given, 1, 7 * 24 * UNITS.h);
   },
-  (milliseconds) => (milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${milliseconds}ms`),
+  (milliseconds) => (milliseconds === undefined ? 'off' : formatDuration(milliseconds)),
+);
+
+/** `50/s`, `600/m`, `10000/h`. */
+export const rate: ValueType<Rate, string> = valueType<Rate, string>(
+  text({ pattern: '^[0-9]+/(s|m|h)$', examples: ['50/s', '600/m'] }),
+  (given) => {
+    const [, number, unit] = /^(\d{1,9})\/(s|m|h)$/.exec(given.trim()) ?? [];
+    if (Number(number ?? 0) < 1)
+      throw new UnusableValue(`"${given}" is not a rate; write for example 50/s or 600/m`);
+    return { count: Number(number), periodMs: UNITS[unit as 's' | 'm' | 'h'] };
+  },
+  ({ count, periodMs }) => `${count}/${Object.entries(UNITS).find(([, ms]) => ms === periodMs)?.[0]}`,
 );
 
 /** A whole number of at least 1. */

@@ -90,6 +90,8 @@ function proxyConfig(route: RouteConfig, { connectTimeout, handshakeTimeout }: V
     users: [],
     connectTimeout,
     handshakeTimeout,
+    drainDelay: 0,
+    drainTimeout: 0,
     maxConnections: 10,
     metrics: 'none',
     connectionMetricsLimit: 1,

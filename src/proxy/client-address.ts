@@ -27,3 +27,18 @@ export function clientAddressOf(client: ClientEnd): string {
 export function clientHostOf({ isUnix, remoteAddress }: Pick<ClientLeg, 'isUnix' | 'remoteAddress'>): string {
   return isUnix ? 'unix' : remoteAddress;
 }
+
+/**
+ * What limits count as one source: an IPv4 address, or the /64 network of an IPv6 address, any of which one machine may use.
+ * Of an IPv6 address: its first four groups.
+ */
+export function sourceNetworkOf(remoteAddress: string): string {
+  const plain = plainAddress({ remoteAddress });
+  if (!plain.includes(':')) return plain;
+  const [before = '', after] = plain.split('::');
+  const groups = before === '' ? [] : before.split(':');
+  if (after === undefined) return groups.slice(0, 4).join(':');
+  const rest = after === '' ? [] : after.split(':');
+  const zeros = new Array<string>(Math.max(8 - groups.length - rest.length, 0)).fill('0');
+  return [...groups, ...zeros, ...rest].slice(0, 4).join(':');
+}

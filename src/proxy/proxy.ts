@@ -1,5 +1,6 @@
 /** The running proxy: its listeners, its routes and the sessions in progress. */
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ownRsaKey, type RsaKeySource } from '../auth/rsa-key.js';
 import {
   type Address,
@@ -8,13 +9,16 @@ import {
   type ProxyConfig,
   type RouteConfig,
 } from '../config/model.js';
-import { ProxyError } from '../errors.js';
+import { ProxyError, toProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
-import { clientEndOf } from './client-address.js';
+import { Admission, type Permit } from './admission.js';
+import { type ClientEnd, clientEndOf } from './client-address.js';
+import { ignoreErrors, plainAddress } from './legs.js';
 import { type Listener, listen } from './listener.js';
 import { certificatesOf, createRoute, type Route } from './route.js';
 import { Session } from './session.js';
+import { SessionSet, shutdown } from './session-set.js';
 
 export interface BoundAddress {
   readonly route: string;
@@ -22,11 +26,24 @@ export interface BoundAddress {
   readonly address: string;
 }
 
+/** In milliseconds; 0 where left out. */
+export interface CloseOptions {
+  /** How long clients still get in while `ready` is false already. */
+  readonly drainDelay?: number;
+  /** How long connections have then to end by themselves, or between two commands outside of a transaction. */
+  readonly drainTimeout?: number;
+}
+
+export interface Closed {
+  /** Connections that had not ended in time. */
+  readonly cut: number;
+}
+
 export interface RunningProxy {
   readonly addresses: readonly BoundAddress[];
   /** Accepts connections; false from the moment `close` is called. */
   ready(): boolean;
-  /** Connections that are open now, those in their handshake included. */
+  /** Connections that are open now, those that are in their handshake, wait for it or are being refused included. */
   connections(): number;
   /** Those in use for new connections, and those that servers showed last. */
   certificates(): readonly CertificateInUse[];
@@ -37,11 +54,10 @@ export interface RunningProxy {
    * rejects and changes nothing when a file is unusable, or when routes or listen addresses differ.
    */
   reload(config: ProxyConfig): Promise<void>;
-  /**
-   * Stops listening, gives connections `graceMs` milliseconds (default 0) to end by themselves, cuts the rest and
-   * resolves when every socket is closed.
-   */
-  close(options?: { graceMs?: number }): Promise<void>;
+  /** By route: connections that wait for their handshake to begin. */
+  waiting(): ReadonlyMap<string, number>;
+  /** Resolves when every socket is closed. */
+  close(options?: CloseOptions): Promise<Closed>;
 }
 
 /** Rejects with an Error that says what to change when an address or a certificate can not be used. */
@@ -50,10 +66,9 @@ export async function startProxy(
   observers: readonly Observer[],
 ): Promise<RunningProxy> {
   const observer = combineObservers(observers);
-  const sessions = new Set<Session>();
-  /** Those of them that were let in: who is being refused takes no one's place. */
-  const admitted = new Set<Session>();
+  const sessions = new SessionSet();
   let config = initial;
+  const admission = new Admission(config);
   const ownKey = ownRsaKey(config.stateDirectory);
   let routes = createRoutes(config, ownKey, observer);
   await checkOwnKey(config, ownKey);
@@ -61,18 +76,32 @@ export async function startProxy(
   /** Of the routes before the latest reload. */
   let closing: Promise<void> = Promise.resolve();
   let lastId = 0;
+  let connections = 0;
 
-  const accept = (routeName: string, isUnix: boolean, socket: Socket) => {
-    const route = routes.get(routeName);
-    if (route === undefined)
-      throw new Error(`a listener of the unknown route ${routeName} accepted a connection`);
+  const routeOf = (name: string): Route => {
+    const route = routes.get(name);
+    if (route === undefined) throw new Error(`a listener of the unknown route ${name} accepted a connection`);
+    return route;
+  };
+
+  const accept = async (routeName: string, isUnix: boolean, socket: Socket) => {
+    ignoreErrors(socket);
+    connections += 1;
+    const client = clientEndOf(socket, isUnix);
+    let session: Session | undefined;
+    let permit: Permit | undefined;
+    let refusal: ProxyError | undefined;
+    try {
+      assertAllowed(routeOf(routeName), client);
+      permit = await admission.enter(routeName, client, () => session?.hurry());
+    } catch (error) {
+      refusal = toProxyError(error);
+    }
     lastId += 1;
-    const { connectTimeout, handshakeTimeout, maxConnections } = config;
-    const refusal =
-      admitted.size >= maxConnections
-        ? new ProxyError('too_many_connections', `Too many connections: all ${maxConnections} are in use`)
-        : undefined;
-    const session = new Session(socket, {
+    // A reload may have come while it waited.
+    const route = routeOf(routeName);
+    const { connectTimeout, handshakeTimeout } = config;
+    session = new Session(socket, {
       id: lastId,
       route,
       currentRoute: () => routes.get(routeName) ?? route,
@@ -80,14 +109,13 @@ export async function startProxy(
       connectTimeout,
       handshakeTimeout,
       refusal,
-      client: clientEndOf(socket, isUnix),
+      client,
+      onHandshakeEnded: () => permit?.handshakeEnded(),
     });
     sessions.add(session);
-    if (refusal === undefined) admitted.add(session);
-    void session.ended.finally(() => {
-      sessions.delete(session);
-      admitted.delete(session);
-    });
+    await session.ended;
+    permit?.ended();
+    connections -= 1;
   };
 
   const listeners: Listener[] = [];
@@ -96,7 +124,7 @@ export async function startProxy(
     for (const { name, listen: wanted, listenMode } of config.routes) {
       for (const address of wanted) {
         const isUnix = address.kind === 'unix';
-        const listener = await listen(address, listenMode, (socket) => accept(name, isUnix, socket));
+        const listener = await listen(address, listenMode, (socket) => void accept(name, isUnix, socket));
         listeners.push(listener);
         addresses.push({ route: name, address: formatAddress(listener.address) });
       }
@@ -109,7 +137,8 @@ export async function startProxy(
   return {
     addresses,
     ready: () => accepting,
-    connections: () => sessions.size,
+    connections: () => connections,
+    waiting: () => admission.waiting(),
     certificates: () => [...routes.values()].flatMap(certificatesOf),
     keptServers: () =>
       [...routes.values()].flatMap(({ config: { name }, kept }) =>
@@ -123,15 +152,16 @@ export async function startProxy(
       closing = closeKept(routes, 'reload');
       routes = nextRoutes;
       config = next;
+      admission.setConfig(next);
     },
-    close: async ({ graceMs = 0 } = {}) => {
+    close: async ({ drainDelay = 0, drainTimeout = 0 } = {}) => {
       accepting = false;
+      if (drainDelay > 0) await delay(drainDelay);
       const closed = listeners.map((listener) => listener.close());
-      if (graceMs > 0) await settledWithin(graceMs, sessions);
-      for (const session of sessions)
-        session.stop(new ProxyError('proxy_shutdown', 'Server shutdown in progress'));
-      await Promise.all([...closed, ...[...sessions].map((session) => session.ended)]);
-      await Promise.all([closing, closeKept(routes, 'shutdown')]);
+      admission.close(shutdown());
+      const cut = await sessions.end(drainTimeout);
+      await Promise.all([...closed, closing, closeKept(routes, 'shutdown')]);
+      return { cut };
     },
   };
 }
@@ -171,11 +201,11 @@ function assertSameListeners(current: readonly RouteConfig[], next: readonly Rou
   );
 }
 
-async function settledWithin(milliseconds: number, sessions: ReadonlySet<Session>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([timeout, Promise.all([...sessions].map((session) => session.ended))]);
-  clearTimeout(timer);
+/** Throws ProxyError `client_address_denied`. */
+function assertAllowed({ allowedNetworks, config }: Route, client: ClientEnd): void {
+  if (client.isUnix || allowedNetworks === undefined || allowedNetworks.has(client.remoteAddress)) return;
+  throw new ProxyError(
+    'client_address_denied',
+    `Host '${plainAddress(client)}' is not allowed to connect to the route ${config.name}`,
+  );
 }

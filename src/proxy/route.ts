@@ -1,5 +1,4 @@
 /** A route as it runs: its configuration with the TLS contexts built from it. Replaced as a whole by a reload. */
-import { BlockList, isIP } from 'node:net';
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
 import { demandsTls, formatAddress, type RouteConfig, type UserCredential } from '../config/model.js';
 import type { CertificateFact, CertificateInUse, Observer } from '../observe/events.js';
@@ -10,6 +9,7 @@ import {
   type ServerLegTls,
 } from '../tls/contexts.js';
 import { KeptServers } from './kept-servers.js';
+import { NetworkList } from './network-list.js';
 
 export interface Route {
   readonly config: RouteConfig;
@@ -17,7 +17,9 @@ export interface Route {
   readonly clientTls: ClientLegTls | undefined;
   /** Undefined where the server leg stays in plaintext. */
   readonly serverTls: ServerLegTls | undefined;
-  readonly plaintextNetworks: BlockList;
+  readonly plaintextNetworks: NetworkList;
+  /** Undefined: clients from everywhere may connect. */
+  readonly allowedNetworks: NetworkList | undefined;
   /** The key that clients encrypt their password with where their leg is in plaintext. */
   readonly rsaKey: RsaKeySource;
   /** Those whose login the proxy checks itself, of this route and of all. */
@@ -47,7 +49,8 @@ export function createRoute(
     config,
     clientTls: createClientLegTls(config.client),
     serverTls,
-    plaintextNetworks: networks(config.client.plaintextFrom),
+    plaintextNetworks: new NetworkList(config.client.plaintextFrom),
+    allowedNetworks: config.allowFrom && new NetworkList(config.allowFrom),
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
     users: users.filter(({ route }) => route === undefined || route === config.name),
     kept: keptServers(config, observer),
@@ -86,23 +89,9 @@ export function takesPartInLogin({ config, users }: Route): boolean {
   return config.authBridge !== 'off' || users.length > 0;
 }
 
-function networks(cidrs: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const [address = '', prefix] = cidr.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    list.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family);
-  }
-  return list;
-}
-
 /** A client on a unix socket never leaves the machine and counts as secure, as it does for MySQL itself. */
 export function mayStayPlaintext(route: Route, client: { isUnix: boolean; remoteAddress: string }): boolean {
   if (client.isUnix) return true;
   if (demandsTls(route.config)) return false;
-  const version = isIP(client.remoteAddress);
-  // BlockList knows 127.0.0.1 also as ::ffff:127.0.0.1, the form that a dual-stack listener sees.
-  return (
-    version !== 0 && route.plaintextNetworks.check(client.remoteAddress, version === 6 ? 'ipv6' : 'ipv4')
-  );
+  return route.plaintextNetworks.has(client.remoteAddress);
 }

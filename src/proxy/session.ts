@@ -15,6 +15,7 @@ import {
 import { isCompressed } from '../wire/capabilities.js';
 import { COM_CHANGE_USER } from '../wire/change-user.js';
 import { CommandTracker } from '../wire/command-tracker.js';
+import { BoundaryStop } from './boundary-stop.js';
 import { changeUser } from './change-user.js';
 import { type ClientEnd, clientAddressOf, clientHostOf } from './client-address.js';
 import { commandMeter, countCommand } from './command-meter.js';
@@ -22,6 +23,7 @@ import type { Decision, SessionTerms } from './dialogue.js';
 import { dismissClient, farewell } from './farewell.js';
 import type { HandshakeContext } from './greet-client.js';
 import { type HandshakeResult, handshake } from './handshake.js';
+import { watchIdle } from './idle-watch.js';
 import { handshakeOnKept } from './kept-login.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, forgetFirstPackets, ignoreErrors, type ServerLeg } from './legs.js';
@@ -37,6 +39,12 @@ import { unlessCancelled } from './unless-cancelled.js';
 
 const TOO_MANY_CONNECTIONS = 1040;
 
+/**
+ * Of the packet that answers a command. Libraries expect it of the next packet that they read, after their next command: some
+ * take an unasked packet with the id 0 for a broken connection and do not show its error (PyMySQL).
+ */
+const SEQUENCE_ID_OF_REPLIES = 1;
+
 export interface SessionOptions {
   readonly id: number;
   readonly route: Route;
@@ -50,6 +58,8 @@ export interface SessionOptions {
   /** Set: the connection is refused with it before a server is bothered. */
   readonly refusal: ProxyError | undefined;
   readonly client: ClientEnd;
+  /** Called when the login has been decided, or has come to nothing. */
+  readonly onHandshakeEnded: () => void;
 }
 
 export class Session {
@@ -64,6 +74,9 @@ export class Session {
   readonly #clientWork = new Cancellation();
   /** Cancelled by `stop`: no time is left for good manners. */
   readonly #stopped = new Cancellation();
+  #cutBy: ProxyError | undefined;
+  /** Ends the relay in good order. */
+  readonly #boundaryStop = new BoundaryStop();
   #relayed: readonly Socket[] = [];
   /** The connection to the server that is to be left in good order. */
   #server: Promise<ServerLeg> | undefined;
@@ -102,6 +115,21 @@ export class Session {
     this.ended = this.#run();
   }
 
+  /**
+   * Ends the connection between two commands outside of a transaction, when no command has come for `quietMs` milliseconds.
+   * A client that is in its handshake is let in first. Nothing happens where commands can not be seen.
+   */
+  drain(reason: ProxyError, quietMs: number): void {
+    this.#boundaryStop.want({ reason, quietMs, evenInTransaction: false });
+  }
+
+  /** Others wait: ends a handshake that waits for its client. */
+  hurry(): void {
+    if (this.#record.isSession || !this.#isClientsTurn()) return;
+    const what = 'the client kept silent in its handshake while other clients were waiting for theirs';
+    this.#endWork(new ProxyError('client_too_slow', what));
+  }
+
   /** Ends the connection: a client in its handshake is told why, one that is relayed is cut off. */
   stop(reason: ProxyError): void {
     this.#endWork(reason);
@@ -116,10 +144,11 @@ export class Session {
   }
 
   async #serve(): Promise<CloseReason> {
-    const { observer } = this.#options;
+    const { observer, onHandshakeEnded } = this.#options;
     try {
       this.#refuseEarly();
       const { server, decision, terms, origin } = await this.#inTime(() => this.#logIn());
+      onHandshakeEnded();
       if (!decision.accepted) return this.#refuse(server, decision.errno);
       forgetFirstPackets(server);
       this.#record.isSession = true;
@@ -202,28 +231,48 @@ export class Session {
     const { kept } = this.#options.route;
     const stopsAtQuit = origin !== undefined && kept?.wants(origin) === true;
     const tracker = terms && this.#trackerFor(terms, stopsAtQuit);
+    const endIdleWatch = this.#watchIdle(tracker);
+    try {
+      return await this.#relayUntilEnd(server, terms, origin, tracker);
+    } finally {
+      endIdleWatch?.();
+    }
+  }
+
+  async #relayUntilEnd(
+    server: ServerLeg,
+    terms: SessionTerms | undefined,
+    origin: ServerOrigin | undefined,
+    tracker: CommandTracker | undefined,
+  ): Promise<CloseReason> {
+    const { kept } = this.#options.route;
     for (;;) {
       const [client, upstream] = [this.#client.port.release(), server.port.release()];
       this.#relayed = [client, upstream];
       const { reason } = this.#deadline;
-      if (reason !== undefined) this.#cutOff(reason);
-      const end = await splice(client, upstream, this.#record, tracker);
+      if (reason !== undefined) this.#cutOff(toProxyError(reason));
+      const end = await splice(client, upstream, this.#record, tracker, this.#boundaryStop);
       if (end === 'quit' && origin !== undefined) {
         this.#relayed = [client];
         kept?.offer(upstream, origin);
         await farewell(client);
         return 'client_closed';
       }
-      if (end !== 'change_user' && end !== 'lost' && end !== 'quit')
-        return this.#stopped.isCancelled ? 'proxy_shutdown' : end;
+      if (end !== 'change_user' && end !== 'lost' && end !== 'quit' && end !== 'stopped')
+        return this.#cutBy?.code ?? end;
       this.#relayed = [];
-      this.#client.port = this.#clientPort(client);
+      this.#client.port = this.#clientPort(client, end === 'stopped' ? SEQUENCE_ID_OF_REPLIES : 0);
       server.port = new PacketPort(upstream, {
         leg: 'server',
         peer: server.name,
         bytes: this.#record.serverBytes,
       });
       server.stage = 'idle';
+      const { terms: stop } = this.#boundaryStop;
+      if (end === 'stopped' && stop !== undefined) {
+        await this.#leaveBoth(stop.reason);
+        return stop.reason.code;
+      }
       if (terms === undefined || tracker === undefined)
         throw new Error('a COM_CHANGE_USER that no one looked for');
       if (end === 'lost') {
@@ -234,6 +283,27 @@ export class Session {
       }
       await this.#changeUser(server, terms, tracker);
     }
+  }
+
+  /** Undefined where clients may be idle for as long as they like. */
+  #watchIdle(tracker: CommandTracker | undefined): (() => void) | undefined {
+    const { idleTimeout } = this.#options.route.config;
+    if (idleTimeout === undefined) return undefined;
+    const { clientBytes, serverBytes } = this.#record;
+    const reason = new ProxyError(
+      'session_idle',
+      `the client sent no command for more than ${idleTimeout / 1000} s`,
+    );
+    return watchIdle({
+      timeoutMs: idleTimeout,
+      received: () => clientBytes.in + serverBytes.in,
+      isWaiting: () => tracker === undefined || tracker.isLost || tracker.isIdle,
+      onIdle: () => {
+        // Where commands can not be seen, no packet of the proxy's own would be understood either.
+        if (tracker === undefined || tracker.isLost) this.#cutOff(reason);
+        else this.#boundaryStop.want({ reason, quietMs: 0, evenInTransaction: true });
+      },
+    });
   }
 
   /** Undefined where packets can not be seen. */
@@ -303,7 +373,13 @@ export class Session {
   }
 
   async #fail(error: ProxyError): Promise<CloseReason> {
+    this.#options.onHandshakeEnded();
     this.#options.observer.failed?.(this.#record, error, this.#failedChange);
+    await this.#leaveBoth(error);
+    return error.code;
+  }
+
+  async #leaveBoth(error: ProxyError): Promise<void> {
     // A client that leaves while its server is still being reached must leave the server in good order all the same.
     const leaving = this.#server?.then(
       (server) => leaveServer(server, this.#stopped),
@@ -311,7 +387,6 @@ export class Session {
     );
     this.#reservation?.giveBack();
     await Promise.all([dismissClient(this.#client, error), leaving]);
-    return error.code;
   }
 
   /** What can be refused without a server: too many connections, and plaintext where TLS is not even on offer. */
@@ -329,18 +404,20 @@ export class Session {
     }
   }
 
-  #clientPort(socket: Socket): PacketPort {
+  #clientPort(socket: Socket, nextSequenceId = 0): PacketPort {
     return new PacketPort(socket, {
       leg: 'client',
       peer: this.#record.clientAddress,
       bytes: this.#record.clientBytes,
+      nextSequenceId,
       onGone: this.#onClientGone,
     });
   }
 
   readonly #onClientGone = (reason: ProxyError): void => this.#clientWork.cancel(reason);
 
-  #cutOff(reason: Error): void {
+  #cutOff(reason: ProxyError): void {
+    this.#cutBy ??= reason;
     this.#stopped.cancel(reason);
     for (const socket of this.#relayed) socket.destroy();
   }
@@ -350,10 +427,13 @@ export class Session {
     this.#clientWork.cancel(reason);
   }
 
+  #isClientsTurn(): boolean {
+    return this.#client.stage === 'upgrading' || this.#client.port.isReading;
+  }
+
   #timeout(): ProxyError {
     const seconds = this.#options.handshakeTimeout / 1000;
-    const late = this.#client.stage === 'upgrading' || this.#client.port.isReading;
-    if (late) {
+    if (this.#isClientsTurn()) {
       return new ProxyError(
         'client_timeout',
         `the client did not finish its authentication within ${seconds} s`,

@@ -1,19 +1,22 @@
 /**
  * Relays raw bytes between the two legs after authentication: with back-pressure, half-close and nothing held back. Node
  * waits for no packet here: a chunk that arrives on one leg is written to the other as it is. With a tracker, the relay
- * ends where the client begins a COM_CHANGE_USER, after everything before it has been answered.
+ * ends where the client begins a COM_CHANGE_USER, after everything before it has been answered, and can be made to stop
+ * between two commands.
  */
 import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRecord } from '../observe/events.js';
 import type { CommandTracker } from '../wire/command-tracker.js';
+import type { BoundaryStop } from './boundary-stop.js';
 import { chunkReader } from './chunk-reader.js';
 import { ChunkWriter } from './chunk-writer.js';
 
 /**
  * Why the relay ended: both sockets are closed; or they are paused in front of a COM_CHANGE_USER; or behind a COM_QUIT that
- * the server did not get; or in front of something that must not pass, because it is not known any more what is a command.
+ * the server did not get; or in front of something that must not pass, because it is not known any more what is a command; or
+ * between two commands, because it was to stop there.
  */
-export type SpliceEnd = CloseReason | 'change_user' | 'quit' | 'lost';
+export type SpliceEnd = CloseReason | 'change_user' | 'quit' | 'lost' | 'stopped';
 
 /**
  * How long, in milliseconds, one direction may stay silent after the other has ended before both sockets are cut. Only a
@@ -37,13 +40,15 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /**
  * Counts bytes into the record as they pass. At `change_user` the client's socket begins with that command, and no
- * listener is left on either; unless the tracker is idle, replies are outstanding that can not be waited for.
+ * listener is left on either; unless the tracker is idle, replies are outstanding that can not be waited for. Without a tracker
+ * `stop` has no effect.
  */
 export function splice(
   client: Socket,
   server: Socket,
   record: ConnectionRecord,
   tracker?: CommandTracker,
+  stop?: BoundaryStop,
 ): Promise<SpliceEnd> {
   return new Promise((resolve) => {
     const open = new Set([client, server]);
@@ -53,6 +58,7 @@ export function splice(
     /** Of the client, not passed on yet: the beginning of a command. */
     let held = NO_BYTES;
     let patience: NodeJS.Timeout | undefined;
+    let quiet: NodeJS.Timeout | undefined;
     let detached = false;
 
     const moved = () =>
@@ -65,6 +71,10 @@ export function splice(
         client.destroy();
         server.destroy();
       }, LINGER_MS);
+    };
+    const clearTimers = () => {
+      for (const timer of [linger, patience, quiet]) clearTimeout(timer);
+      stop?.onWanted(undefined);
     };
     const flush = () => {
       clientWriter.flush();
@@ -86,8 +96,7 @@ export function splice(
       other.destroySoon();
       open.delete(socket);
       if (open.size > 0) return;
-      clearTimeout(linger);
-      clearTimeout(patience);
+      clearTimers();
       resolve(reason ?? whose);
     };
     const toServer = (bytes: Buffer) => {
@@ -118,6 +127,21 @@ export function splice(
       clientWriter.write(chunk);
       if (client.writableLength >= MAX_PENDING_BYTES) server.pause();
       if (tracker?.isAtChangeUser) stopAtChangeUser(tracker);
+      else if (stop?.terms !== undefined) stopWhenQuiet();
+    };
+    const canStop = () =>
+      tracker !== undefined &&
+      reason === undefined &&
+      held.length === 0 &&
+      (stop?.terms?.evenInTransaction ? tracker.isIdle : tracker.isOutsideTransaction);
+    const stopWhenQuiet = () => {
+      clearTimeout(quiet);
+      if (detached || stop?.terms === undefined || !canStop()) return;
+      const stopNow = () => {
+        if (canStop()) detach('stopped');
+      };
+      if (stop.terms.quietMs === 0) stopNow();
+      else quiet = setTimeout(stopNow, stop.terms.quietMs);
     };
     const stopAtChangeUser = (at: CommandTracker) => {
       client.pause();
@@ -136,11 +160,10 @@ export function splice(
       flush();
       client.pause();
       server.pause();
-      clearTimeout(patience);
+      clearTimers();
       for (const [socket, event, listener] of listeners) socket.off(event, listener);
       chunkReader(client).stop();
       chunkReader(server).stop();
-      clearTimeout(linger);
       if (held.length > 0) client.unshift(held);
       resolve(end);
     };
@@ -180,5 +203,7 @@ export function splice(
     if (detached) return;
     client.resume();
     server.resume();
+    stop?.onWanted(stopWhenQuiet);
+    stopWhenQuiet();
   });
 }

@@ -146,6 +146,11 @@ export class CommandTracker {
     return this.#replies.isIdle && this.#payloadLeft === 0 && !this.#isContinued;
   }
 
+  /** The server waits for a command, and has said that no transaction is open. Not known of a stream, or when lost. */
+  get isOutsideTransaction(): boolean {
+    return this.isIdle && !this.#replies.isTransactionOpen;
+  }
+
   /** A replication dump or a clone has begun: everything passes, on an exposed leg but for a COM_CHANGE_USER. */
   get isStream(): boolean {
     return this.#replies.isStream;

@@ -59,6 +59,14 @@ export interface ScenarioOptions {
       | 'reuseServerConnections'
       | 'reuseIdleTimeout'
       | 'reuseMax'
+      | 'idleTimeout'
+      | 'allowFrom'
+      | 'routeMaxConnections'
+      | 'routeConnectionRate'
+      | 'routeMaxHandshakes'
+      | 'addressMaxConnections'
+      | 'addressConnectionRate'
+      | 'addressMaxHandshakes'
     >
   >;
   process?: Partial<Omit<ProxyConfig, 'routes'>>;
@@ -77,6 +85,7 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     allowCleartext: false,
     reportPlaintext: false,
     connectionAttributes: 'off',
+    routeMaxHandshakes: 100,
     reuseServerConnections: false,
     reuseIdleTimeout: 60_000,
     reuseMax: 64,
@@ -101,6 +110,8 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
       routes: [route],
       connectTimeout: 2_000,
       handshakeTimeout: 5_000,
+      drainDelay: 0,
+      drainTimeout: 0,
       maxConnections: 100,
       metrics: 'none',
       connectionMetricsLimit: 1,

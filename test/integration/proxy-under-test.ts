@@ -43,7 +43,9 @@ export async function startProxyUnderTest(options: ProxyOptions): Promise<ProxyU
     quiet: async () => {
       while (proxy.connections() > 0) await delay(5);
     },
-    close: () => proxy.close(),
+    close: async () => {
+      await proxy.close();
+    },
   };
 }
 

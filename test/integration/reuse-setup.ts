@@ -99,7 +99,9 @@ export async function startReusingProxy(options: ProxyOptions): Promise<ReusingP
         await delay(50);
       }
     },
-    close: () => proxy.close(),
+    close: async () => {
+      await proxy.close();
+    },
   };
   return underTest;
 }

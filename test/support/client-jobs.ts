@@ -7,7 +7,13 @@ export interface Credentials {
   database?: string;
 }
 
-export type ClientStep = ({ query: string } | { changeUser: Credentials } | { ping: true }) & {
+export type ClientStep = (
+  | { query: string }
+  | { changeUser: Credentials }
+  | { ping: true }
+  /** Seconds in which it says nothing. */
+  | { sleep: number }
+) & {
   /** Each repetition has a result of its own. */
   repeat?: number;
 };

@@ -1,5 +1,6 @@
 /** Clients from npm packages, run in this process. */
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection } from 'mariadb';
 import mysql, { type Connection as MysqljsConnection } from 'mysql';
 import { createConnection as createMysql2Connection } from 'mysql2/promise';
@@ -113,6 +114,7 @@ async function resultsOf(job: ClientJob, session: Session): Promise<StepResult[]
         let rows: string[][] = [];
         if ('query' in step) rows = await session.query(step.query);
         else if ('changeUser' in step) await session.changeUser(step.changeUser);
+        else if ('sleep' in step) await delay(step.sleep * 1000);
         else await session.ping();
         results.push({ rows });
       } catch (error) {

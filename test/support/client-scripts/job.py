@@ -3,6 +3,7 @@ as JSON on standard output."""
 import importlib
 import json
 import sys
+import time
 
 from client_error import ClientError
 
@@ -28,6 +29,8 @@ def result_of(connection, step):
         if "changeUser" in step:
             user = step["changeUser"]
             connection.change_user(user["user"], user["password"], user.get("database"))
+        elif "sleep" in step:
+            time.sleep(step["sleep"])
         else:
             connection.ping()
         return {"rows": []}

@@ -41,6 +41,9 @@ function resultOf(mysqli $connection, array $step): array
     } elseif (isset($step['changeUser'])) {
         $user = $step['changeUser'];
         $result = @$connection->change_user($user['user'], $user['password'], $user['database'] ?? null);
+    } elseif (isset($step['sleep'])) {
+        usleep((int) ($step['sleep'] * 1_000_000));
+        $result = true;
     } else {
         $result = @$connection->ping();
     }

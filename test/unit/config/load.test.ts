@@ -27,6 +27,7 @@ const defaults = {
       reuseServerConnections: false,
       reuseIdleTimeout: 60_000,
       reuseMax: 64,
+      routeMaxHandshakes: 100,
       client: {
         sslMode: 'DISABLED',
         tlsProfile: 'intermediate',
@@ -42,6 +43,8 @@ const defaults = {
   ],
   connectTimeout: 5000,
   handshakeTimeout: 9000,
+  drainDelay: 0,
+  drainTimeout: 30_000,
   maxConnections: 4096,
   adminListen: { kind: 'tcp', host: '127.0.0.1', port: 9307 },
   metrics: 'all',

@@ -72,6 +72,8 @@ describe('the printed configuration', () => {
       printed.replaceAll(path.dirname(file), ''),
       `connect-timeout: 60s  # flag --connect-timeout
 handshake-timeout: 9s  # default
+drain-delay: 0s  # default
+drain-timeout: 30s  # default
 max-connections: 4096  # default
 admin-listen: 127.0.0.1:9307  # default
 metrics: all  # default
@@ -91,6 +93,7 @@ routes:
     reuse-server-connections: false  # default
     reuse-idle-timeout: 60s  # default
     reuse-max: 64  # default
+    route-max-handshakes: 100  # default
     client:
       ssl-mode: DISABLED  # default
       tls-profile: intermediate  # default

@@ -17,6 +17,7 @@ const route = (fields: Partial<RouteConfig> = {}, client: Partial<ClientLegConfi
   allowCleartext: false,
   reportPlaintext: true,
   connectionAttributes: 'on',
+  routeMaxHandshakes: 100,
   reuseServerConnections: false,
   reuseIdleTimeout: 60_000,
   reuseMax: 64,

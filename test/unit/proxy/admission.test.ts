@@ -1,0 +1,284 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, mock, test } from 'node:test';
+import type { RouteConfig } from '../../../src/config/model.js';
+import { toProxyError } from '../../../src/errors.js';
+import { Admission, type Permit } from '../../../src/proxy/admission.js';
+import { sourceNetworkOf } from '../../../src/proxy/client-address.js';
+import { shutdown } from '../../../src/proxy/session-set.js';
+
+type Limits = Partial<
+  Pick<
+    RouteConfig,
+    | 'routeMaxConnections'
+    | 'routeConnectionRate'
+    | 'routeMaxHandshakes'
+    | 'addressMaxConnections'
+    | 'addressConnectionRate'
+    | 'addressMaxHandshakes'
+  >
+>;
+
+afterEach(() => mock.timers.reset());
+
+interface Visit {
+  /** `in`, `waiting`, or the code of the refusal. */
+  state: string;
+  permit: Permit | undefined;
+  hurried: number;
+}
+
+function door(limits: Limits = {}, maxConnections = 1000) {
+  mock.timers.enable({ apis: ['setInterval'] });
+  const clock = { now: 0 };
+  const configOf = (given: Limits, names: readonly string[]) => ({
+    maxConnections,
+    handshakeTimeout: 9_000,
+    routes: names.map((name) => ({ name, routeMaxHandshakes: 100, ...given }) as unknown as RouteConfig),
+  });
+  const admission = new Admission(configOf(limits, ['a', 'b']), () => clock.now);
+  const settle = async () => {
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+  };
+  return {
+    admission,
+    settle,
+    change: (next: Limits) => admission.setConfig(configOf(next, ['a', 'b'])),
+    pass: async (milliseconds: number) => {
+      for (let passed = 0; passed < milliseconds; passed += 50) {
+        clock.now += 50;
+        mock.timers.tick(50);
+        await settle();
+      }
+    },
+    visit: async (remoteAddress = '192.0.2.1', route = 'a'): Promise<Visit> => {
+      const visit: Visit = { state: 'waiting', permit: undefined, hurried: 0 };
+      const client = { isUnix: remoteAddress === '', remoteAddress, remotePort: 1 };
+      const onHurry = () => {
+        visit.hurried += 1;
+      };
+      admission.enter(route, client, onHurry).then(
+        (permit) => Object.assign(visit, { state: 'in', permit }),
+        (error) => Object.assign(visit, { state: toProxyError(error).code }),
+      );
+      await settle();
+      return visit;
+    },
+  };
+}
+
+describe('connections', () => {
+  test('no more at once than all together may be, over all routes', async () => {
+    const { visit, admission } = door({}, 2);
+    const first = await visit('192.0.2.1', 'a');
+    const second = await visit('192.0.2.2', 'b');
+    assert.equal((await visit()).state, 'too_many_connections');
+    assert.equal(admission.connections, 2);
+    first.permit?.ended();
+    first.permit?.ended();
+    assert.equal(admission.connections, 1);
+    assert.equal((await visit()).state, 'in');
+    assert.equal((await visit()).state, 'too_many_connections');
+    second.permit?.ended();
+    assert.equal(admission.connections, 1);
+  });
+
+  test('no more at once than a route may have; other routes have their own', async () => {
+    const { visit } = door({ routeMaxConnections: 1 });
+    const first = await visit();
+    assert.equal((await visit('192.0.2.2')).state, 'route_full');
+    assert.equal((await visit('192.0.2.2', 'b')).state, 'in');
+    first.permit?.ended();
+    assert.equal((await visit('192.0.2.2')).state, 'in');
+  });
+
+  test('no more at once than an address may have; clients on a socket file are no address', async () => {
+    const { visit } = door({ addressMaxConnections: 1 });
+    const first = await visit();
+    assert.equal((await visit()).state, 'address_full');
+    assert.equal((await visit('::ffff:192.0.2.1')).state, 'address_full');
+    assert.equal((await visit('192.0.2.2')).state, 'in');
+    assert.equal((await visit('')).state, 'in');
+    assert.equal((await visit('')).state, 'in');
+    first.permit?.ended();
+    assert.equal((await visit()).state, 'in');
+  });
+
+  test('a refused one takes no place and no token', async () => {
+    const { visit, admission } = door({
+      routeConnectionRate: { count: 2, periodMs: 1000 },
+      addressConnectionRate: { count: 1, periodMs: 1000 },
+    });
+    assert.equal((await visit()).state, 'in');
+    assert.equal((await visit()).state, 'address_rate_exceeded');
+    assert.equal((await visit()).state, 'address_rate_exceeded');
+    assert.equal(admission.connections, 1);
+    assert.equal((await visit('192.0.2.2')).state, 'in');
+    assert.equal((await visit('192.0.2.3')).state, 'route_rate_exceeded');
+  });
+});
+
+test('a rate is refilled by time, also for an address that was gone', async () => {
+  const { visit, pass } = door({ addressConnectionRate: { count: 1, periodMs: 1000 } });
+  (await visit()).permit?.ended();
+  assert.equal((await visit()).state, 'address_rate_exceeded');
+  await pass(1_000);
+  assert.equal((await visit()).state, 'in');
+});
+
+describe('handshakes', () => {
+  test('wait for a place, and get it when one is over or its client is gone', async () => {
+    const { visit, admission, settle } = door({ routeMaxHandshakes: 2 });
+    const [first, second] = [await visit(), await visit()];
+    const [third, fourth] = [await visit('192.0.2.3'), await visit('192.0.2.4')];
+    assert.deepEqual([third.state, fourth.state], ['waiting', 'waiting']);
+    assert.equal(admission.waiting().get('a'), 2);
+    first.permit?.handshakeEnded();
+    first.permit?.handshakeEnded();
+    await settle();
+    second.permit?.ended();
+    await settle();
+    assert.deepEqual([third.state, fourth.state], ['in', 'in']);
+    assert.equal(admission.connections, 3);
+    assert.equal(admission.waiting().get('a'), 0);
+  });
+
+  test('those of the address with the fewest come first, and its newest first', async () => {
+    const { visit, settle } = door({ routeMaxHandshakes: 2 });
+    const [first, second] = [await visit('192.0.2.1'), await visit('192.0.2.1')];
+    const flood = [await visit('192.0.2.1'), await visit('192.0.2.1')];
+    const good = await visit('192.0.2.9');
+    first.permit?.handshakeEnded();
+    await settle();
+    assert.equal(good.state, 'in');
+    second.permit?.handshakeEnded();
+    await settle();
+    assert.deepEqual([flood[0]?.state, flood[1]?.state], ['waiting', 'in']);
+  });
+
+  test('of one address: the others go past those that wait for it', async () => {
+    const { visit, settle } = door({ addressMaxHandshakes: 1 });
+    const first = await visit('192.0.2.1');
+    const second = await visit('192.0.2.1');
+    assert.equal(second.state, 'waiting');
+    assert.equal((await visit('192.0.2.2')).state, 'in');
+    assert.deepEqual([(await visit('')).state, (await visit('')).state], ['in', 'in']);
+    first.permit?.ended();
+    await settle();
+    assert.equal(second.state, 'in');
+  });
+
+  test('that take long are hurried only while others wait', async () => {
+    const { visit, pass } = door({ routeMaxHandshakes: 2 });
+    const [slow, later] = [await visit(), await visit()];
+    await pass(1_000);
+    assert.equal(slow.hurried, 0);
+    slow.permit?.handshakeEnded();
+    const quick = await visit();
+    const waiting = await visit('192.0.2.2');
+    await pass(400);
+    assert.ok(later.hurried > 0);
+    assert.equal(quick.hurried, 0);
+    await pass(200);
+    assert.ok(quick.hurried > 0);
+    assert.equal(slow.hurried, 0);
+    quick.permit?.ended();
+    await pass(200);
+    assert.equal(waiting.state, 'in');
+    const before = later.hurried;
+    await pass(1_000);
+    assert.equal(later.hurried, before);
+  });
+
+  test('that could not begin in time are refused', async () => {
+    const { visit, pass, admission } = door({ routeMaxHandshakes: 1 });
+    await visit();
+    const late = await visit('192.0.2.2');
+    await pass(5_000);
+    const young = await visit('192.0.2.3');
+    await pass(4_100);
+    assert.deepEqual([late.state, young.state], ['handshake_not_begun', 'waiting']);
+    assert.equal(admission.connections, 2);
+  });
+});
+
+test('a reload: new limits hold for those that come, and those that wait get in by a higher one', async () => {
+  const { visit, change, settle } = door({ routeMaxHandshakes: 1, routeMaxConnections: 2 });
+  await visit();
+  const waiting = await visit();
+  change({
+    routeMaxHandshakes: 2,
+    routeMaxConnections: 1,
+    addressConnectionRate: { count: 1, periodMs: 1000 },
+  });
+  await settle();
+  assert.equal(waiting.state, 'in');
+  assert.equal((await visit()).state, 'route_full');
+  change({ addressConnectionRate: { count: 1, periodMs: 1000 } });
+  assert.equal((await visit()).state, 'in');
+  assert.equal((await visit()).state, 'address_rate_exceeded');
+});
+
+test('closed: nobody gets in, and those that wait are refused', async () => {
+  const { visit, admission, settle } = door({ routeMaxHandshakes: 1 });
+  const first = await visit();
+  const waiting = [await visit(), await visit('192.0.2.2')];
+  admission.close(shutdown());
+  await settle();
+  assert.deepEqual(
+    waiting.map(({ state }) => state),
+    ['proxy_shutdown', 'proxy_shutdown'],
+  );
+  assert.equal((await visit()).state, 'proxy_shutdown');
+  first.permit?.ended();
+  assert.equal(admission.connections, 0);
+});
+
+test('many visits in any order leave nothing behind', async () => {
+  const { visit, pass, admission } = door({
+    routeMaxHandshakes: 3,
+    addressMaxHandshakes: 2,
+    addressMaxConnections: 6,
+  });
+  const visits: Visit[] = [];
+  let seed = 7;
+  const random = (below: number) => {
+    seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff;
+    return seed % below;
+  };
+  for (let step = 0; step < 2_000; step++) {
+    if (random(3) === 0) visits.push(await visit(`192.0.2.${random(5)}`));
+    else if (random(4) === 0) await pass(50);
+    else {
+      const permit = visits[random(Math.max(visits.length, 1))]?.permit;
+      if (random(2) === 0) permit?.handshakeEnded();
+      else permit?.ended();
+    }
+  }
+  await pass(10_000);
+  for (const { permit } of visits) permit?.ended();
+  await pass(100);
+  for (const { permit } of visits) permit?.ended();
+  await pass(100);
+  assert.equal(admission.connections, 0);
+  assert.equal(admission.waiting().get('a'), 0);
+  assert.equal(
+    visits.some(({ state }) => state === 'waiting'),
+    false,
+  );
+});
+
+test('the network that counts as one source', () => {
+  for (const [address, network] of [
+    ['192.0.2.7', '192.0.2.7'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+    ['2001:db8:1:2::9', '2001:db8:1:2'],
+    ['2001:db8::9', '2001:db8:0:0'],
+    ['::1', '0:0:0:0'],
+    ['fe80::1%eth0', 'fe80:0:0:0'],
+    ['1:2:3:4:5:6:7::', '1:2:3:4'],
+    ['2001:db8:1::3:4:5:6', '2001:db8:1:0'],
+  ] as const) {
+    assert.equal(sourceNetworkOf(address), network, address);
+  }
+});
