@@ -72,6 +72,8 @@ export class Admission {
   #connections = 0;
   #closedBy: ProxyError | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** What a flood makes many of, to be done one in a turn of the event loop: sessions have theirs in between. */
+  readonly #work: (() => void)[] = [];
 
   /** `now`: milliseconds on a clock that never goes back. */
   constructor(config: AdmissionConfig, now: () => number = () => performance.now()) {
@@ -256,18 +258,34 @@ export class Admission {
     address.waiting.splice(address.waiting.lastIndexOf(entry), 1);
   }
 
+  /** As many as there are slots. */
   #beginNext(route: RouteSource): void {
-    while (route.waiting > 0 && hasSlot(route)) {
-      const candidates = [...route.addresses.values()].filter(
-        (address) => address.waiting.length > 0 && hasSlotInRoute(address, route),
-      );
-      const [first] = candidates.sort((one, other) => one.handshakes - other.handshakes);
-      const entry = first?.waiting.at(-1);
-      if (entry === undefined) return;
-      this.#stopWaiting(entry);
-      entry.begin();
-    }
+    if (route.waiting > 0 && hasSlot(route)) this.#soon(() => this.#beginOne(route));
   }
+
+  #beginOne(route: RouteSource): void {
+    if (!hasSlot(route)) return;
+    let first: AddressSource | undefined;
+    for (const address of route.addresses.values()) {
+      if (address.waiting.length === 0 || !hasSlotInRoute(address, route)) continue;
+      if (first === undefined || address.handshakes < first.handshakes) first = address;
+    }
+    const entry = first?.waiting.at(-1);
+    if (entry === undefined) return;
+    this.#stopWaiting(entry);
+    entry.begin();
+    this.#beginNext(route);
+  }
+
+  #soon(work: () => void): void {
+    this.#work.push(work);
+    if (this.#work.length === 1) setImmediate(this.#workOff);
+  }
+
+  readonly #workOff = (): void => {
+    this.#work.shift()?.();
+    if (this.#work.length > 0) setImmediate(this.#workOff);
+  };
 
   /** For those that wait. */
   #look(): void {
@@ -276,20 +294,32 @@ export class Admission {
     for (const route of this.#routes.values()) {
       this.#refuseLate(route, now - this.#config.handshakeTimeout);
       waiting += route.waiting;
-      if (route.waiting > 0) hurrySilent(route, now - PATIENCE_MS);
+      if (route.waiting > 0) this.#hurrySilent(route, now - PATIENCE_MS);
     }
     if (waiting > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
+  #hurrySilent(route: RouteSource, beganBefore: number): void {
+    for (const entry of route.inHandshake) {
+      if (entry.since > beganBefore) return;
+      this.#soon(() => {
+        if (route.inHandshake.has(entry) && route.waiting > 0) entry.hurry();
+      });
+    }
+  }
+
   #refuseLate(route: RouteSource, cameBefore: number): void {
     if (route.waiting === 0) return;
+    const seconds = this.#config.handshakeTimeout / 1000;
     for (const { waiting } of route.addresses.values()) {
       for (const entry of waiting.filter(({ since }) => since <= cameBefore)) {
-        const seconds = this.#config.handshakeTimeout / 1000;
         const what = `Too many connections: ${route.handshakes} handshakes were under way for ${seconds} s`;
-        this.#refuse(entry, new ProxyError('handshake_not_begun', what));
+        this.#soon(() => {
+          if (entry.address.waiting.includes(entry))
+            this.#refuse(entry, new ProxyError('handshake_not_begun', what));
+        });
       }
     }
   }
@@ -298,14 +328,6 @@ export class Admission {
     this.#stopWaiting(entry);
     this.#leave(entry);
     entry.refuse(error);
-  }
-}
-
-/** Those of the addresses that make others of their own wait, too. */
-function hurrySilent(route: RouteSource, beganBefore: number): void {
-  for (const entry of [...route.inHandshake]) {
-    if (entry.since > beganBefore) return;
-    entry.hurry();
   }
 }
 

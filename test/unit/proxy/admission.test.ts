@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, mock, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { RouteConfig } from '../../../src/config/model.js';
 import { toProxyError } from '../../../src/errors.js';
 import { Admission, type Permit } from '../../../src/proxy/admission.js';
@@ -37,7 +38,7 @@ function door(limits: Limits = {}, maxConnections = 1000) {
   });
   const admission = new Admission(configOf(limits, ['a', 'b']), () => clock.now);
   const settle = async () => {
-    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    for (let turn = 0; turn < 5; turn++) await setImmediate();
   };
   return {
     admission,
