@@ -32,7 +32,8 @@ export type {
   TlsDescription,
 } from './observe/events.js';
 export type { TlsWeakness } from './observe/weak-tls.js';
-export type { BoundAddress, Closed, CloseOptions } from './proxy/proxy.js';
+export type { BoundAddress } from './proxy/entrance.js';
+export type { Closed, CloseOptions } from './proxy/proxy.js';
 
 export interface MysqlTlsProxy extends Omit<Service, 'reload'> {
   /**

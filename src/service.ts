@@ -3,13 +3,8 @@ import type { ProxyConfig } from './config/model.js';
 import { type AdminServer, startAdminServer } from './observe/admin-server.js';
 import type { Observer } from './observe/events.js';
 import { createMonitor } from './observe/monitor.js';
-import {
-  type BoundAddress,
-  type Closed,
-  type CloseOptions,
-  type RunningProxy,
-  startProxy,
-} from './proxy/proxy.js';
+import type { BoundAddress } from './proxy/entrance.js';
+import { type Closed, type CloseOptions, type RunningProxy, startProxy } from './proxy/proxy.js';
 import { packageVersion } from './version.js';
 
 export interface Service {

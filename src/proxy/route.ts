@@ -1,6 +1,7 @@
 /** A route as it runs: its configuration with the TLS contexts built from it. Replaced as a whole by a reload. */
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
 import { demandsTls, formatAddress, type RouteConfig, type UserCredential } from '../config/model.js';
+import { ProxyError } from '../errors.js';
 import type { CertificateFact, CertificateInUse, Observer } from '../observe/events.js';
 import {
   type ClientLegTls,
@@ -8,7 +9,9 @@ import {
   createServerLegTls,
   type ServerLegTls,
 } from '../tls/contexts.js';
+import type { ClientEnd } from './client-address.js';
 import { KeptServers } from './kept-servers.js';
+import { plainAddress } from './legs.js';
 import { NetworkList } from './network-list.js';
 
 export interface Route {
@@ -94,4 +97,13 @@ export function mayStayPlaintext(route: Route, client: { isUnix: boolean; remote
   if (client.isUnix) return true;
   if (demandsTls(route.config)) return false;
   return route.plaintextNetworks.has(client.remoteAddress);
+}
+
+/** Throws ProxyError `client_address_denied`. */
+export function assertAllowed({ allowedNetworks, config }: Route, client: ClientEnd): void {
+  if (client.isUnix || allowedNetworks === undefined || allowedNetworks.has(client.remoteAddress)) return;
+  throw new ProxyError(
+    'client_address_denied',
+    `Host '${plainAddress(client)}' is not allowed to connect to the route ${config.name}`,
+  );
 }

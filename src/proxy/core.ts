@@ -1,0 +1,134 @@
+/** Serves clients that were accepted: the routes as they run, and the sessions in progress. Needs no listener of its own. */
+import type { Socket } from 'node:net';
+import type { RsaKeySource } from '../auth/rsa-key.js';
+import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
+import { type ProxyError, toProxyError } from '../errors.js';
+import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js';
+import type { Permit } from './admission.js';
+import { type ClientEnd, clientEndOf } from './client-address.js';
+import { ignoreErrors } from './legs.js';
+import { assertAllowed, certificatesOf, createRoute, type Route } from './route.js';
+import { Session } from './session.js';
+import { SessionSet } from './session-set.js';
+
+/** A client that a listener has accepted. Its socket is paused, and nothing has been read of it. */
+export interface Arrival {
+  /** Of the connection, unique in the proxy. */
+  readonly id: number;
+  readonly route: string;
+  readonly isUnix: boolean;
+  readonly socket: Socket;
+}
+
+/** Decides who gets in. */
+export interface Door {
+  /** As `Admission.enter`. */
+  enter(route: string, client: ClientEnd, hurry: () => void): Promise<Permit>;
+}
+
+export interface ProxyCore {
+  /** Resolves when the connection is over and its sockets are closed; never rejects. */
+  serve(arrival: Arrival, door: Door): Promise<void>;
+  /** Those in use for new connections, and those that servers showed last. */
+  certificates(): readonly CertificateInUse[];
+  /** Server connections that wait for a client, of each route that keeps some. */
+  keptServers(): readonly KeptCount[];
+  /** Reads the files of another configuration. Returns what puts it to use for new connections; rejects where one is unusable. */
+  prepare(config: ProxyConfig): Promise<() => void>;
+  /** As `SessionSet.end`; then nothing is open any more. */
+  end(timeoutMs: number): Promise<number>;
+}
+
+/** Rejects where a certificate or key is unusable. `ownKey` serves routes that are given no RSA key. */
+export async function createProxyCore(
+  initial: ProxyConfig,
+  ownKey: RsaKeySource,
+  observer: Observer,
+): Promise<ProxyCore> {
+  const sessions = new SessionSet();
+  let config = initial;
+  let routes = createRoutes(config, ownKey, observer);
+  await checkOwnKey(config, ownKey);
+  /** Of the routes before the latest reload. */
+  let closing: Promise<void> = Promise.resolve();
+
+  const routeOf = (name: string): Route => {
+    const route = routes.get(name);
+    if (route === undefined) throw new Error(`a listener of the unknown route ${name} accepted a connection`);
+    return route;
+  };
+
+  return {
+    serve: async ({ id, route: name, isUnix, socket }, door) => {
+      ignoreErrors(socket);
+      const client = clientEndOf(socket, isUnix);
+      let session: Session | undefined;
+      let permit: Permit | undefined;
+      let refusal: ProxyError | undefined;
+      try {
+        assertAllowed(routeOf(name), client);
+        permit = await door.enter(name, client, () => session?.hurry());
+      } catch (error) {
+        refusal = toProxyError(error);
+      }
+      // A reload may have come while it waited.
+      const route = routeOf(name);
+      const { connectTimeout, handshakeTimeout } = config;
+      session = new Session(socket, {
+        id,
+        route,
+        currentRoute: () => routes.get(name) ?? route,
+        observer,
+        connectTimeout,
+        handshakeTimeout,
+        refusal,
+        client,
+        onHandshakeEnded: () => permit?.handshakeEnded(),
+      });
+      sessions.add(session);
+      await session.ended;
+      permit?.ended();
+    },
+    certificates: () => [...routes.values()].flatMap(certificatesOf),
+    keptServers: () =>
+      [...routes.values()].flatMap(({ config: { name }, kept }) =>
+        kept === undefined ? [] : [{ route: name, count: kept.size }],
+      ),
+    prepare: async (next) => {
+      const nextRoutes = createRoutes(next, ownKey, observer, routes);
+      await checkOwnKey(next, ownKey);
+      return () => {
+        // Nothing that was agreed on before the reload is given to anyone behind it.
+        closing = closeKept(routes, 'reload');
+        routes = nextRoutes;
+        config = next;
+      };
+    },
+    end: async (timeoutMs) => {
+      const cut = await sessions.end(timeoutMs);
+      await Promise.all([closing, closeKept(routes, 'shutdown')]);
+      return cut;
+    },
+  };
+}
+
+function createRoutes(
+  { routes, users }: ProxyConfig,
+  ownKey: RsaKeySource,
+  observer: Observer,
+  before?: ReadonlyMap<string, Route>,
+): ReadonlyMap<string, Route> {
+  return new Map(
+    routes.map((route) => [route.name, createRoute(route, users, ownKey, observer, before?.get(route.name))]),
+  );
+}
+
+/** Sessions that go on end their server's connection when they are over. */
+async function closeKept(routes: ReadonlyMap<string, Route>, reason: 'reload' | 'shutdown'): Promise<void> {
+  await Promise.all([...routes.values()].map(({ kept }) => kept?.close(reason)));
+}
+
+/** What is wrong with the key that is kept should be known now, not when the first client needs it. */
+async function checkOwnKey({ stateDirectory, routes }: ProxyConfig, ownKey: RsaKeySource): Promise<void> {
+  if (stateDirectory !== undefined && routes.some(mayNeedOwnRsaKey)) await ownKey();
+}
