@@ -635,6 +635,14 @@ export const errorTable = {
     logLevel: 'info',
     cure: 'Connect again; have the pool drop idle connections earlier, or raise --idle-timeout.',
   },
+  worker_died: {
+    blame: 'proxy',
+    leg: 'none',
+    errno: 1105,
+    sqlState: 'HY000',
+    logLevel: 'error',
+    cure: 'Connect again. Look at the log for why the process ended: out of memory, or a bug in the proxy.',
+  },
   internal_error: {
     blame: 'proxy',
     leg: 'none',

@@ -1,6 +1,7 @@
 /** The proxy with what belongs to it: metrics and the admin listener. The command line and programs both start it here. */
 import type { ProxyConfig } from './config/model.js';
 import { type AdminServer, startAdminServer } from './observe/admin-server.js';
+import type { CommandChange } from './observe/command-statistics.js';
 import type { Observer } from './observe/events.js';
 import { createMonitor } from './observe/monitor.js';
 import type { BoundAddress } from './proxy/entrance.js';
@@ -23,8 +24,19 @@ export interface Service {
   close(options?: CloseOptions): Promise<Closed>;
 }
 
-/** Rejects with an Error that says what to change when an address or a certificate can not be used. */
-export async function startService(config: ProxyConfig, observers: readonly Observer[]): Promise<Service> {
+/** How the proxy runs. `onCommands` is told of commands that observers are not told of one by one. */
+export type ProxyStarter = (
+  config: ProxyConfig,
+  observers: readonly Observer[],
+  onCommands: (route: string, changes: readonly CommandChange[]) => void,
+) => Promise<RunningProxy>;
+
+/** Rejects with an Error that says what to change when an address or a certificate can not be used. `start`: else in this process. */
+export async function startService(
+  config: ProxyConfig,
+  observers: readonly Observer[],
+  start: ProxyStarter = startProxy,
+): Promise<Service> {
   const listen = config.adminListen;
   let proxy: RunningProxy | undefined;
   const unreadyReason = () => (proxy?.ready() ? undefined : 'the proxy is stopping');
@@ -35,11 +47,14 @@ export async function startService(config: ProxyConfig, observers: readonly Obse
           addresses: () => proxy?.addresses ?? [],
           certificates: () => proxy?.certificates() ?? [],
           keptServers: () => proxy?.keptServers() ?? [],
+          refresh: async () => proxy?.refresh(),
           unreadyReason,
         });
   let admin: AdminServer | undefined;
   try {
-    proxy = await startProxy(config, [...(monitor?.observers ?? []), ...observers]);
+    const onCommands: Parameters<ProxyStarter>[2] = (route, changes) =>
+      monitor?.countCommands(route, changes);
+    proxy = await start(config, [...(monitor?.observers ?? []), ...observers], onCommands);
     if (listen !== undefined && monitor !== undefined) {
       const { endpoints, streams } = monitor;
       admin = await startAdminServer({ listen, endpoints, streams, unreadyReason }).catch(adminFailure);

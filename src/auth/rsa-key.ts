@@ -42,6 +42,17 @@ export function rsaKeyFromFile(file: string): RsaKeySource {
   return () => Promise.resolve(key);
 }
 
+/** A key that another process has read or made: see `exportRsaKey`. */
+export function rsaKeyFromPem(pem: string): RsaKeySource {
+  const key = decodeRsaKey(pem);
+  return () => Promise.resolve(key);
+}
+
+/** PEM, to be given to another process of the proxy and to nobody else. */
+export function exportRsaKey({ privateKey }: RsaKey): string {
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
 /**
  * The proxy's own key: kept in the state directory with mode 0600, or in memory only where there is none, or none that
  * can be written. Rejects with ProxyError `rsa_key_unusable` when a file is there and can

@@ -8,13 +8,16 @@ import { printConfig } from '../config/print.js';
 import { restartNeeded } from '../config/restart-needed.js';
 import { logObserver } from '../observe/connection-log.js';
 import { createLogger, type Log, type Logger } from '../observe/log.js';
-import { type Service, startService } from '../service.js';
+import { startProxy } from '../proxy/proxy.js';
+import { type ProxyStarter, type Service, startService } from '../service.js';
 import { packageVersion } from '../version.js';
+import { usableCores } from '../workers/cores.js';
+import { startCrew } from '../workers/crew.js';
+import { growYoungGenerationWithChurn } from '../young-generation.js';
 import type { Command } from './command.js';
 import { flag, flagsOf, givenFlags, oneText } from './flags.js';
 import type { Outcome } from './outcome.js';
 import { listenForSignals, type ServiceSignals } from './signals.js';
-import { growYoungGenerationWithChurn } from './young-generation.js';
 
 export const startCommand: Command = {
   usage: 'start',
@@ -114,7 +117,11 @@ async function run(
   logWarnings(warnings, logger);
   let service: Service;
   try {
-    service = await startService(config, [logObserver(log), growYoungGenerationWithChurn()]);
+    service = await startService(
+      config,
+      [logObserver(log), growYoungGenerationWithChurn()],
+      starterFor(config),
+    );
   } catch (error) {
     return failedToStart(config, logger, messageOf(error));
   }
@@ -151,6 +158,12 @@ async function stop(
   }
   logger.info('stopped');
   return { exitCode: 0 };
+}
+
+function starterFor({ workers }: ProxyConfig): ProxyStarter {
+  const count = workers === 'auto' ? usableCores() : workers;
+  if (count === 1) return startProxy;
+  return (config, observers, onCommands) => startCrew(config, observers, { count, onCommands });
 }
 
 function logWarnings(warnings: readonly ConfigProblem[], logger: Logger): void {

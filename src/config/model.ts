@@ -116,6 +116,7 @@ export interface ProxyConfig {
   readonly connectTimeout: number;
   /** Milliseconds, from accept to the end of authentication. */
   readonly handshakeTimeout: number;
+  readonly workers: number | 'auto';
   /** Milliseconds. */
   readonly drainDelay: number;
   readonly drainTimeout: number;

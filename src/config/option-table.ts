@@ -8,6 +8,7 @@ import { tlsProfiles } from './tls-profiles.js';
 import {
   cipherList,
   count,
+  countOrAuto,
   directoryPath,
   duration,
   durationOrZero,
@@ -252,6 +253,17 @@ export const optionTable = [
       'How long a connection may take from accept to the end of authentication, TLS included. Keep it below the ' +
       "server's connect_timeout, which is 10s by default",
     default: '9s',
+  }),
+  defineOption({
+    name: 'workers',
+    scope: 'process',
+    type: countOrAuto,
+    metavar: 'COUNT|auto',
+    description:
+      'How many processes serve connections, on the same addresses and with one admin listener; auto: one for each core that ' +
+      'may be used. With 1 there is no other process. Has no effect in programs that use the library',
+    default: 'auto',
+    reloadable: false,
   }),
   defineOption({
     name: 'drain-delay',

@@ -118,6 +118,18 @@ export const count: ValueType<number, string | number> = valueType(
   (number) => number,
 );
 
+/** A whole number of at least 1, or `auto`. */
+export const countOrAuto: ValueType<number | 'auto', string | number> = valueType(
+  textOrNumber({ pattern: '^([0-9]+|auto)$' }),
+  (given) => {
+    if (String(given).toLowerCase() === 'auto') return 'auto';
+    const number = /^\d{1,4}$/.test(String(given)) ? Number(given) : 0;
+    if (number < 1) throw new UnusableValue(`"${given}" is neither auto nor a whole number from 1 to 9999`);
+    return number;
+  },
+  (number) => number,
+);
+
 export const switchedOn: ValueType<boolean, string | boolean> = valueType(
   z.union([z.boolean(), z.string()], { error: 'must be true or false' }),
   (given) => {

@@ -90,6 +90,7 @@ function proxyConfig(route: RouteConfig, { connectTimeout, handshakeTimeout }: V
     users: [],
     connectTimeout,
     handshakeTimeout,
+    workers: 1,
     drainDelay: 0,
     drainTimeout: 0,
     maxConnections: 10,

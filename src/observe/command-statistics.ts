@@ -27,10 +27,44 @@ export interface CommandTimes {
   readonly seconds: number;
 }
 
+/** What came to one command since the last time: slots of the three arrays in CommandStatistics. */
+export interface CommandChange {
+  readonly slot: number;
+  readonly count: number;
+  readonly buckets: readonly number[];
+  readonly seconds: number;
+}
+
 export class CommandStatistics {
   readonly #counts = new Float64Array(names.length);
   readonly #buckets = new Float64Array(names.length * BUCKETS);
   readonly #seconds = new Float64Array(names.length);
+
+  /** What was counted since the last call; it starts from 0 then. */
+  take(): CommandChange[] {
+    const changes: CommandChange[] = [];
+    for (let slot = 0; slot < names.length; slot++) {
+      const buckets = this.#buckets.subarray(slot * BUCKETS, (slot + 1) * BUCKETS);
+      const count = this.#counts[slot] ?? 0;
+      if (count === 0 && buckets.every((answers) => answers === 0)) continue;
+      changes.push({ slot, count, buckets: [...buckets], seconds: this.#seconds[slot] ?? 0 });
+      buckets.fill(0);
+      this.#counts[slot] = 0;
+      this.#seconds[slot] = 0;
+    }
+    return changes;
+  }
+
+  add(changes: readonly CommandChange[]): void {
+    for (const { slot, count, buckets, seconds } of changes) {
+      this.#counts[slot] = (this.#counts[slot] ?? 0) + count;
+      this.#seconds[slot] = (this.#seconds[slot] ?? 0) + seconds;
+      for (const [bucket, answers] of buckets.entries()) {
+        const at = slot * BUCKETS + bucket;
+        this.#buckets[at] = (this.#buckets[at] ?? 0) + answers;
+      }
+    }
+  }
 
   sent(command: number): void {
     const slot = slotOf(command);

@@ -60,6 +60,13 @@ export function logObserver(log: Pick<Log, 'logger' | 'beforeClose'>): Observer 
           ? `connections to ${server} are reused: it asks anew at each change of user`
           : `connections to ${server} are not reused, and each client gets a new one: ${because}`,
       ),
+    workerStarted: (worker, pid, restarts) =>
+      logger[restarts === 0 ? 'debug' : 'info']({ worker, pid, restarts }, 'worker started'),
+    workerLost: (worker, how, restartSeconds) =>
+      logger.error(
+        { worker, restart_seconds: restartSeconds },
+        `worker ${worker} ${how}, and its connections with it; another one starts ${restartSeconds === 0 ? 'now' : `in ${restartSeconds} s`}`,
+      ),
     closed: (connection, reason) => {
       // Health checks and port scans open and close the port without a word.
       const isSilent = !connection.isSession && connection.clientBytes.in === 0;

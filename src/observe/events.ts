@@ -229,6 +229,10 @@ export interface Observer {
   reuseJudged?(judgement: ReuseJudgement): void;
   /** A server connection ended between two clients; `server` as `HOST:PORT`. At any time. */
   keptServerEnded?(route: string, server: string, reason: KeptEnd): void;
+  /** A worker process takes connections. `worker`: its place, from 1 on. `restarts`: how many died there before. At any time. */
+  workerStarted?(worker: number, pid: number, restarts: number): void;
+  /** A worker process has ended unasked, and its connections with it. `how` as in "worker 1 was killed by SIGKILL". */
+  workerLost?(worker: number, how: string, restartSeconds: number): void;
   /** The connection is over; its sockets are closed, but for a server's that is kept for another client. */
   closed?(connection: ConnectionRecord, reason: CloseReason): void;
 }

@@ -2,7 +2,7 @@
 import { formatAddress, type ProxyConfig } from '../config/model.js';
 import { printable } from '../printable.js';
 import type { Endpoint } from './admin-server.js';
-import { CommandStatistics } from './command-statistics.js';
+import { type CommandChange, CommandStatistics } from './command-statistics.js';
 import { EventStream } from './event-stream.js';
 import type { Observer } from './events.js';
 import { createMetrics } from './metrics/aggregates.js';
@@ -22,6 +22,8 @@ export interface Monitor {
   /** For the admin listener, by path. */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
   readonly streams: ReadonlyMap<string, EventStream>;
+  /** Of commands that the observers were not told of one by one. */
+  countCommands(route: string, changes: readonly CommandChange[]): void;
   /** Another configuration is in use. */
   reloaded(config: ProxyConfig): void;
   /** The old configuration stays in use. */
@@ -72,27 +74,36 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
     ['/', pageEndpoint()],
     [
       '/metrics',
-      async () => ({
+      upToDate(async () => ({
         status: 200,
         body: await metrics.registry.metrics(),
         contentType: metrics.registry.contentType,
-      }),
+      })),
     ],
-    ['/state', () => ({ status: 200, body: state(), contentType: JSON_TYPE })],
-    ['/connections', ifAll((query) => connectionsReply(live, query))],
+    ['/state', upToDate(() => ({ status: 200, body: state(), contentType: JSON_TYPE }))],
+    ['/connections', ifAll(upToDate((query) => connectionsReply(live, query)))],
     [
       '/plaintext',
       ifAll(() => ({ status: 200, body: JSON.stringify(plaintext.report()), contentType: JSON_TYPE })),
     ],
     [
       '/metrics/connections',
-      ifAll(async () => ({
-        status: 200,
-        body: await connectionMetricsText([...live.all()], config.connectionMetricsLimit),
-        contentType: metrics.registry.contentType,
-      })),
+      ifAll(
+        upToDate(async () => ({
+          status: 200,
+          body: await connectionMetricsText([...live.all()], config.connectionMetricsLimit),
+          contentType: metrics.registry.contentType,
+        })),
+      ),
     ],
   ]);
+
+  function upToDate(endpoint: Endpoint): Endpoint {
+    return async (query) => {
+      await proxy.refresh();
+      return endpoint(query);
+    };
+  }
 
   function ifAll(endpoint: Endpoint): Endpoint {
     if (isAll) return endpoint;
@@ -106,6 +117,7 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
     observers: isAll ? [...observers, ...observersOfClients] : observers,
     endpoints,
     streams: new Map([['/events', new EventStream('state', HISTORY_STEP_SECONDS * 1000, state)]]),
+    countCommands: (route, changes) => commands.get(route)?.add(changes),
     reloaded: (next) => {
       config = next;
       reloads = { ...reloads, succeeded: reloads.succeeded + 1, last_success_at: Date.now() };
@@ -138,6 +150,7 @@ function noMonitor(): Monitor {
     observers: [],
     endpoints: new Map(),
     streams: new Map(),
+    countCommands: () => {},
     reloaded: () => {},
     reloadFailed: () => {},
     close: () => {},

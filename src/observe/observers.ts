@@ -34,6 +34,10 @@ export function combineObservers(observers: readonly Observer[]): Observer {
     reuseJudged: (judgement) => tell((observer) => observer.reuseJudged?.(judgement)),
     keptServerEnded: (route, server, reason) =>
       tell((observer) => observer.keptServerEnded?.(route, server, reason)),
+    workerStarted: (worker, pid, restarts) =>
+      tell((observer) => observer.workerStarted?.(worker, pid, restarts)),
+    workerLost: (worker, how, restartSeconds) =>
+      tell((observer) => observer.workerLost?.(worker, how, restartSeconds)),
     closed: (connection, reason) => tell((observer) => observer.closed?.(connection, reason)),
   };
 }

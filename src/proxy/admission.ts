@@ -9,6 +9,8 @@
 import type { ProxyConfig, Rate, RouteConfig } from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import { type ClientEnd, sourceNetworkOf } from './client-address.js';
+import { plainAddress } from './legs.js';
+import { NetworkList } from './network-list.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** How long a handshake may take although others wait, in milliseconds: several round trips to another continent. */
@@ -40,6 +42,8 @@ interface Source {
 
 interface RouteSource extends Source {
   config: RouteConfig;
+  /** Undefined: clients from everywhere may connect. */
+  allowedNetworks: NetworkList | undefined;
   readonly addresses: Map<string, AddressSource>;
   /** In the order in which they began. */
   readonly inHandshake: Set<Entry>;
@@ -110,8 +114,10 @@ export class Admission {
     return new Promise((resolve, reject) => {
       const route = this.#routes.get(routeName);
       if (route === undefined) throw new Error(`a connection to the unknown route ${routeName}`);
+      if (this.#closedBy !== undefined) throw this.#closedBy;
+      assertAllowed(route, client);
       const address = this.#addressOf(route, client);
-      this.#assertAllowed(route, address, client);
+      this.#assertPlace(route, address, client);
       const entry: Entry = {
         route,
         address,
@@ -138,6 +144,7 @@ export class Admission {
   #newRoute(config: RouteConfig): RouteSource {
     return {
       config,
+      allowedNetworks: config.allowFrom && new NetworkList(config.allowFrom),
       connections: 0,
       handshakes: 0,
       bucket: this.#bucket(config.routeConnectionRate),
@@ -151,6 +158,7 @@ export class Admission {
   #changeRoute(route: RouteSource, next: RouteConfig): void {
     const before = route.config;
     route.config = next;
+    route.allowedNetworks = next.allowFrom && new NetworkList(next.allowFrom);
     if (!isSameRate(before.routeConnectionRate, next.routeConnectionRate))
       route.bucket = this.#bucket(next.routeConnectionRate);
     if (!isSameRate(before.addressConnectionRate, next.addressConnectionRate)) {
@@ -184,8 +192,7 @@ export class Admission {
   }
 
   /** Uses up one connection of each rate. */
-  #assertAllowed(route: RouteSource, address: AddressSource, { remoteAddress }: ClientEnd): void {
-    if (this.#closedBy !== undefined) throw this.#closedBy;
+  #assertPlace(route: RouteSource, address: AddressSource, { remoteAddress }: ClientEnd): void {
     const { maxConnections } = this.#config;
     const { name, routeMaxConnections, routeConnectionRate, addressMaxConnections, addressConnectionRate } =
       route.config;
@@ -329,6 +336,14 @@ export class Admission {
     this.#leave(entry);
     entry.refuse(error);
   }
+}
+
+function assertAllowed({ config, allowedNetworks }: RouteSource, client: ClientEnd): void {
+  if (client.isUnix || allowedNetworks === undefined || allowedNetworks.has(client.remoteAddress)) return;
+  throw new ProxyError(
+    'client_address_denied',
+    `Host '${plainAddress(client)}' is not allowed to connect to the route ${config.name}`,
+  );
 }
 
 function hasSlot({ handshakes, config }: RouteSource): boolean {

@@ -5,9 +5,9 @@ import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
 import { type ProxyError, toProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js';
 import type { Permit } from './admission.js';
-import { type ClientEnd, clientEndOf } from './client-address.js';
+import type { ClientEnd } from './client-address.js';
 import { ignoreErrors } from './legs.js';
-import { assertAllowed, certificatesOf, createRoute, type Route } from './route.js';
+import { certificatesOf, createRoute, type Route } from './route.js';
 import { Session } from './session.js';
 import { SessionSet } from './session-set.js';
 
@@ -16,7 +16,7 @@ export interface Arrival {
   /** Of the connection, unique in the proxy. */
   readonly id: number;
   readonly route: string;
-  readonly isUnix: boolean;
+  readonly client: ClientEnd;
   readonly socket: Socket;
 }
 
@@ -59,14 +59,12 @@ export async function createProxyCore(
   };
 
   return {
-    serve: async ({ id, route: name, isUnix, socket }, door) => {
+    serve: async ({ id, route: name, client, socket }, door) => {
       ignoreErrors(socket);
-      const client = clientEndOf(socket, isUnix);
       let session: Session | undefined;
       let permit: Permit | undefined;
       let refusal: ProxyError | undefined;
       try {
-        assertAllowed(routeOf(name), client);
         permit = await door.enter(name, client, () => session?.hurry());
       } catch (error) {
         refusal = toProxyError(error);

@@ -1,6 +1,7 @@
 /** The listeners of all routes. */
 import type { Socket } from 'node:net';
 import { formatAddress, type RouteConfig } from '../config/model.js';
+import { type ClientEnd, clientEndOf } from './client-address.js';
 import { type Listener, listen } from './listener.js';
 
 export interface BoundAddress {
@@ -18,7 +19,7 @@ export interface Entrance {
 /** `onAccepted` gets paused sockets. Rejects as `listen` does, with all of them closed. */
 export async function openEntrance(
   routes: readonly RouteConfig[],
-  onAccepted: (socket: Socket, route: string, isUnix: boolean) => void,
+  onAccepted: (socket: Socket, client: ClientEnd, route: string) => void,
 ): Promise<Entrance> {
   const listeners: Listener[] = [];
   const addresses: BoundAddress[] = [];
@@ -29,7 +30,9 @@ export async function openEntrance(
     for (const { name, listen: wanted, listenMode } of routes) {
       for (const address of wanted) {
         const isUnix = address.kind === 'unix';
-        const listener = await listen(address, listenMode, (socket) => onAccepted(socket, name, isUnix));
+        const listener = await listen(address, listenMode, (socket) =>
+          onAccepted(socket, clientEndOf(socket, isUnix), name),
+        );
         listeners.push(listener);
         addresses.push({ route: name, address: formatAddress(listener.address) });
       }

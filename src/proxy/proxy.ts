@@ -37,6 +37,8 @@ export interface RunningProxy {
    * rejects and changes nothing when a file is unusable, or when routes or listen addresses differ.
    */
   reload(config: ProxyConfig): Promise<void>;
+  /** Where figures are not up to date by themselves, has them brought up to date. */
+  refresh(): Promise<void>;
   /** By route: connections that wait for their handshake to begin. */
   waiting(): ReadonlyMap<string, number>;
   /** Resolves when every socket is closed. */
@@ -54,10 +56,10 @@ export async function startProxy(
   let accepting = true;
   let lastId = 0;
   let connections = 0;
-  const entrance = await openEntrance(config.routes, async (socket, route, isUnix) => {
+  const entrance = await openEntrance(config.routes, async (socket, client, route) => {
     lastId += 1;
     connections += 1;
-    await core.serve({ id: lastId, route, isUnix, socket }, admission);
+    await core.serve({ id: lastId, route, client, socket }, admission);
     connections -= 1;
   });
 
@@ -66,6 +68,7 @@ export async function startProxy(
     ready: () => accepting,
     connections: () => connections,
     waiting: () => admission.waiting(),
+    refresh: () => Promise.resolve(),
     certificates: () => core.certificates(),
     keptServers: () => core.keptServers(),
     reload: async (next) => {

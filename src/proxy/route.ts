@@ -1,7 +1,6 @@
 /** A route as it runs: its configuration with the TLS contexts built from it. Replaced as a whole by a reload. */
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
 import { demandsTls, formatAddress, type RouteConfig, type UserCredential } from '../config/model.js';
-import { ProxyError } from '../errors.js';
 import type { CertificateFact, CertificateInUse, Observer } from '../observe/events.js';
 import {
   type ClientLegTls,
@@ -9,9 +8,7 @@ import {
   createServerLegTls,
   type ServerLegTls,
 } from '../tls/contexts.js';
-import type { ClientEnd } from './client-address.js';
 import { KeptServers } from './kept-servers.js';
-import { plainAddress } from './legs.js';
 import { NetworkList } from './network-list.js';
 
 export interface Route {
@@ -21,8 +18,6 @@ export interface Route {
   /** Undefined where the server leg stays in plaintext. */
   readonly serverTls: ServerLegTls | undefined;
   readonly plaintextNetworks: NetworkList;
-  /** Undefined: clients from everywhere may connect. */
-  readonly allowedNetworks: NetworkList | undefined;
   /** The key that clients encrypt their password with where their leg is in plaintext. */
   readonly rsaKey: RsaKeySource;
   /** Those whose login the proxy checks itself, of this route and of all. */
@@ -53,7 +48,6 @@ export function createRoute(
     clientTls: createClientLegTls(config.client),
     serverTls,
     plaintextNetworks: new NetworkList(config.client.plaintextFrom),
-    allowedNetworks: config.allowFrom && new NetworkList(config.allowFrom),
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
     users: users.filter(({ route }) => route === undefined || route === config.name),
     kept: keptServers(config, observer),
@@ -97,13 +91,4 @@ export function mayStayPlaintext(route: Route, client: { isUnix: boolean; remote
   if (client.isUnix) return true;
   if (demandsTls(route.config)) return false;
   return route.plaintextNetworks.has(client.remoteAddress);
-}
-
-/** Throws ProxyError `client_address_denied`. */
-export function assertAllowed({ allowedNetworks, config }: Route, client: ClientEnd): void {
-  if (client.isUnix || allowedNetworks === undefined || allowedNetworks.has(client.remoteAddress)) return;
-  throw new ProxyError(
-    'client_address_denied',
-    `Host '${plainAddress(client)}' is not allowed to connect to the route ${config.name}`,
-  );
 }

@@ -8,7 +8,7 @@ import { CliProcess } from '../support/cli-process.js';
 /** Megabytes: the first 2, and what a collection under way may need. */
 const MOST_AT_REST = 4;
 
-const moduleFile = fileURLToPath(new URL('../../src/commands/young-generation.js', import.meta.url));
+const moduleFile = fileURLToPath(new URL('../../src/young-generation.js', import.meta.url));
 
 /** Of a proxy that has just started. */
 async function megabytesAtStart(t: TestContext, env: NodeJS.ProcessEnv = {}): Promise<number> {

@@ -110,6 +110,7 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
       routes: [route],
       connectTimeout: 2_000,
       handshakeTimeout: 5_000,
+      workers: 1,
       drainDelay: 0,
       drainTimeout: 0,
       maxConnections: 100,

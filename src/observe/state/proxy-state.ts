@@ -23,6 +23,8 @@ export interface ProxyView {
   certificates(): readonly CertificateInUse[];
   /** Routes that keep server connections for other clients. */
   keptServers(): readonly KeptCount[];
+  /** Has figures that are not up to date by themselves brought up to date. */
+  refresh(): Promise<void>;
   /** Undefined when the proxy can serve clients, else why not. */
   unreadyReason(): string | undefined;
 }

@@ -43,6 +43,7 @@ const defaults = {
   ],
   connectTimeout: 5000,
   handshakeTimeout: 9000,
+  workers: 'auto',
   drainDelay: 0,
   drainTimeout: 30_000,
   maxConnections: 4096,

@@ -72,6 +72,7 @@ describe('the printed configuration', () => {
       printed.replaceAll(path.dirname(file), ''),
       `connect-timeout: 60s  # flag --connect-timeout
 handshake-timeout: 9s  # default
+workers: auto  # default
 drain-delay: 0s  # default
 drain-timeout: 30s  # default
 max-connections: 4096  # default

@@ -17,6 +17,7 @@ function monitorOf(t: TestContext, config: Partial<ProxyConfig> = {}): WatchingM
     addresses: () => [{ route: 'default', address: '127.0.0.1:3307' }],
     certificates: () => [],
     keptServers: () => [],
+    refresh: () => Promise.resolve(),
     unreadyReason: () => undefined,
   });
   t.after(() => monitor.close());

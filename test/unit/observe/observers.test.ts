@@ -22,6 +22,8 @@ function recordingObserver(seen: string[]): Required<Observer> {
     refused: () => void seen.push('refused'),
     reuseJudged: () => void seen.push('reuseJudged'),
     keptServerEnded: () => void seen.push('keptServerEnded'),
+    workerStarted: () => void seen.push('workerStarted'),
+    workerLost: () => void seen.push('workerLost'),
     closed: () => void seen.push('closed'),
   };
 }

@@ -1,6 +1,6 @@
 /** How much memory V8 takes for new objects: little, until connections come and go. Takes effect when it is imported. */
 import { setFlagsFromString } from 'node:v8';
-import type { Observer } from '../observe/events.js';
+import type { Observer } from './observe/events.js';
 
 /** So many connections ended: whoever uses the proxy makes new ones all the time. */
 const CHURN = 1_000;

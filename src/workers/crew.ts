@@ -1,0 +1,118 @@
+/**
+ * The proxy in several processes: this one accepts connections, decides who gets in, and hands each to the worker that has the
+ * fewest. It looks into no connection, so there is little that can go wrong here when something does in a worker.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { exportRsaKey, ownRsaKey } from '../auth/rsa-key.js';
+import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
+import type { CommandChange } from '../observe/command-statistics.js';
+import type { Observer } from '../observe/events.js';
+import { combineObservers } from '../observe/observers.js';
+import { Admission } from '../proxy/admission.js';
+import { assertSameListeners, openEntrance } from '../proxy/entrance.js';
+import type { RunningProxy } from '../proxy/proxy.js';
+import { shutdown } from '../proxy/session-set.js';
+import { HandOver } from './hand-over.js';
+import { sendConfig } from './messages.js';
+import { Place } from './place.js';
+import { allCertificates, allKeptServers } from './reports.js';
+import type { WorkerProcess } from './worker-process.js';
+
+/** How often workers are asked for what they count, in milliseconds. */
+const REPORT_MS = 1_000;
+
+/** How long somebody who looks at the figures waits for a worker that does not answer, in milliseconds. */
+const REFRESH_MS = 500;
+
+export interface CrewOptions {
+  /** How many processes. */
+  readonly count: number;
+  /** Told of what was counted in workers. */
+  readonly onCommands: (route: string, changes: readonly CommandChange[]) => void;
+}
+
+/** As `startProxy`, with the connections in several processes. */
+export async function startCrew(
+  initial: ProxyConfig,
+  observers: readonly Observer[],
+  { count, onCommands }: CrewOptions,
+): Promise<RunningProxy> {
+  let config = initial;
+  const observer = combineObservers(observers);
+  const admission = new Admission(config);
+  const ownKey = ownRsaKey(config.stateDirectory);
+  const ticketSecret = randomBytes(32);
+  const workers = (): readonly WorkerProcess[] => places.flatMap(({ worker }) => worker ?? []);
+  const handOver = new HandOver(admission, () => workers().filter(({ isReady }) => isReady));
+  const places: readonly Place[] = Array.from(
+    { length: count },
+    (_, index) =>
+      new Place(index + 1, {
+        observer,
+        startMessage: async () => ({
+          kind: 'start',
+          config: sendConfig(config),
+          rsaKey: config.routes.some(mayNeedOwnRsaKey) ? exportRsaKey(await ownKey()) : undefined,
+          ticketSecret,
+        }),
+        onNews: (news) => handOver.onNews(news),
+        onReady: () => handOver.assignWaiting(),
+        onDied: (worker) => handOver.workerDied(worker),
+        onCommands,
+      }),
+  );
+  const endAll = async (timeoutMs: number): Promise<number> => {
+    for (const place of places) place.close();
+    const cut = await Promise.all(workers().map((worker) => worker.end(timeoutMs)));
+    return cut.reduce((sum, each) => sum + each, 0);
+  };
+  const refresh = async () => {
+    const all = Promise.all(places.map((place) => place.refresh()));
+    await Promise.race([all, delay(REFRESH_MS, undefined, { ref: false })]);
+  };
+  const open = async () => {
+    await Promise.all(places.map((place) => place.start()));
+    return openEntrance(config.routes, (...accepted) => handOver.accept(...accepted));
+  };
+  const entrance = await open().catch(async (error: unknown) => {
+    await endAll(0);
+    throw error;
+  });
+  const timer = setInterval(() => void refresh(), REPORT_MS).unref();
+  const reports = () => workers().flatMap(({ latestReport }) => latestReport ?? []);
+  let accepting = true;
+
+  return {
+    addresses: entrance.addresses,
+    ready: () => accepting,
+    connections: () => handOver.size,
+    waiting: () => admission.waiting(),
+    certificates: () => allCertificates(reports()),
+    keptServers: () => allKeptServers(reports()),
+    refresh,
+    reload: async (next) => {
+      assertSameListeners(config.routes, next.routes);
+      // One that starts now would begin with the old configuration.
+      await Promise.all(places.map(({ settled }) => settled));
+      const all = workers();
+      const message = { kind: 'prepare', config: sendConfig(next) } as const;
+      await Promise.all(all.map((worker) => worker.prepare(message)));
+      for (const worker of all) worker.send({ kind: 'use' });
+      config = next;
+      admission.setConfig(next);
+    },
+    close: async ({ drainDelay = 0, drainTimeout = 0 } = {}) => {
+      accepting = false;
+      if (drainDelay > 0) await delay(drainDelay);
+      const closed = entrance.close();
+      admission.close(shutdown());
+      // They have their refusal when they reach a worker.
+      const cut = await endAll(drainTimeout);
+      handOver.close();
+      clearInterval(timer);
+      await closed;
+      return { cut };
+    },
+  };
+}

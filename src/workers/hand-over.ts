@@ -1,0 +1,134 @@
+/**
+ * Accepted connections on their way to a worker, and until they end there. A worker that dies loses only those that it has taken:
+ * the others go to the next.
+ */
+import type { Socket } from 'node:net';
+import { ProxyError, toProxyError } from '../errors.js';
+import type { Admission, Permit } from '../proxy/admission.js';
+import type { ClientEnd } from '../proxy/client-address.js';
+import { ignoreErrors } from '../proxy/legs.js';
+import { type News, sendError } from './messages.js';
+import type { WorkerProcess } from './worker-process.js';
+
+interface Held {
+  readonly id: number;
+  readonly route: string;
+  readonly client: ClientEnd;
+  readonly socket: Socket;
+  /** Undefined as long as there is none to take it. */
+  worker: WorkerProcess | undefined;
+  isTaken: boolean;
+  /** Undefined as long as it is not decided whether it may come in. */
+  verdict: Permit | ProxyError | undefined;
+}
+
+export class HandOver {
+  readonly #admission: Admission;
+  /** Those that take connections, in the order of their slots. */
+  readonly #readyWorkers: () => readonly WorkerProcess[];
+  readonly #held = new Map<number, Held>();
+  /** Those for which there was no worker. */
+  readonly #waiting = new Set<Held>();
+  #lastId = 0;
+
+  constructor(admission: Admission, readyWorkers: () => readonly WorkerProcess[]) {
+    this.#admission = admission;
+    this.#readyWorkers = readyWorkers;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  accept(socket: Socket, client: ClientEnd, route: string): void {
+    ignoreErrors(socket);
+    this.#lastId += 1;
+    const held: Held = {
+      id: this.#lastId,
+      route,
+      client,
+      socket,
+      worker: undefined,
+      isTaken: false,
+      verdict: undefined,
+    };
+    this.#held.set(held.id, held);
+    const hurry = () => held.worker?.send({ kind: 'hurry', id: held.id });
+    this.#admission.enter(route, client, hurry).then(
+      (permit) => this.#decided(held, permit),
+      (error) => this.#decided(held, toProxyError(error)),
+    );
+  }
+
+  onNews(news: Exclude<News, { kind: 'event' }>): void {
+    const held = this.#held.get(news.id);
+    if (held === undefined) return;
+    if (news.kind === 'taken') {
+      held.isTaken = true;
+      // Closes it in this process only.
+      held.socket.destroy();
+    } else if (news.kind === 'handshake_ended') {
+      permitOf(held)?.handshakeEnded();
+    } else if (news.kind === 'ended') {
+      this.#end(held);
+    }
+  }
+
+  /** There is a worker again. */
+  assignWaiting(): void {
+    for (const held of this.#waiting) this.#assign(held);
+  }
+
+  /** It takes no connections any more, and those that it had are lost. */
+  workerDied(worker: WorkerProcess): void {
+    for (const held of [...this.#held.values()].filter((one) => one.worker === worker)) {
+      if (held.isTaken) this.#end(held);
+      else this.#assign(held);
+    }
+  }
+
+  /** Those that no worker has taken end. */
+  close(): void {
+    for (const held of [...this.#held.values()]) {
+      if (held.isTaken) continue;
+      held.socket.destroy();
+      if (held.worker === undefined) this.#end(held);
+    }
+  }
+
+  #decided(held: Held, verdict: Permit | ProxyError): void {
+    held.verdict = verdict;
+    this.#assign(held);
+  }
+
+  #assign(held: Held): void {
+    const [first, ...others] = this.#readyWorkers();
+    if (first === undefined) {
+      held.worker = undefined;
+      this.#waiting.add(held);
+      return;
+    }
+    this.#waiting.delete(held);
+    const worker = others.reduce(
+      (least, other) => (other.connections < least.connections ? other : least),
+      first,
+    );
+    held.worker = worker;
+    worker.connections += 1;
+    const { id, route, client, socket, verdict } = held;
+    worker.handOver({ kind: 'connection', id, route, client }, socket);
+    if (verdict instanceof ProxyError) worker.send({ kind: 'refused', id, error: sendError(verdict) });
+    else worker.send({ kind: 'admitted', id });
+  }
+
+  #end(held: Held): void {
+    this.#held.delete(held.id);
+    this.#waiting.delete(held);
+    if (held.worker !== undefined) held.worker.connections -= 1;
+    permitOf(held)?.ended();
+  }
+}
+
+function permitOf({ verdict }: Held): Permit | undefined {
+  return verdict instanceof ProxyError ? undefined : verdict;
+}
