@@ -24,11 +24,11 @@ export async function hitsPerResumption(mysql: RealServer): Promise<number> {
   return (await cacheHits(mysql)) - before;
 }
 
-/** Resolves when the server has said that it is done, too: its tickets come after that. */
-async function handshake(
-  { host, port }: RealServer,
+/** Resolves when the other side has said that it is done, too: its tickets come after that. */
+export async function handshake(
+  { host, port }: Pick<RealServer, 'host' | 'port'>,
   session?: Buffer,
-): Promise<{ session: Buffer; isReused: boolean }> {
+): Promise<{ session: Buffer; isReused: boolean; serialNumber: string }> {
   const socket = connect(port, host);
   await readPacket(socket);
   socket.write(frame(1, sslRequest(FLAGS.mysql | FLAGS.protocol41 | FLAGS.ssl)));
@@ -42,6 +42,7 @@ async function handshake(
   tls.on('error', () => {});
   const [ticket] = await once(tls, 'session');
   const isReused = tls.isSessionReused();
+  const { serialNumber } = tls.getPeerCertificate();
   tls.destroy();
-  return { session: ticket, isReused };
+  return { session: ticket, isReused, serialNumber };
 }
