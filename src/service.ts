@@ -1,5 +1,6 @@
 /** The proxy with what belongs to it: metrics and the admin listener. The command line and programs both start it here. */
 import type { ProxyConfig } from './config/model.js';
+import { assertNoRestartNeeded } from './config/restart-needed.js';
 import { type AdminServer, startAdminServer } from './observe/admin-server.js';
 import type { CommandChange } from './observe/command-statistics.js';
 import type { Observer } from './observe/events.js';
@@ -17,7 +18,8 @@ export interface Service {
   connections(): number;
   /**
    * Uses the configuration that `read` returns, and certificate files read anew, for the connections that come from now on.
-   * All or nothing: rejects with what `read` throws or with an Error that says why, and the old state stays.
+   * All or nothing: rejects with what `read` throws or with an Error that says why (an option that needs a restart has changed, a
+   * file is unusable), and the old state stays.
    */
   reload(read: () => ProxyConfig): Promise<void>;
   /** Lets connections end, cuts those that are left, and frees the ports. By default at once. */
@@ -65,6 +67,7 @@ export async function startService(
     throw error;
   }
   const running = proxy;
+  let current = config;
   return {
     addresses: running.addresses,
     adminAddress: admin?.address,
@@ -72,7 +75,9 @@ export async function startService(
     reload: async (read) => {
       try {
         const next = read();
+        assertNoRestartNeeded(current, next);
         await running.reload(next);
+        current = next;
         monitor?.reloaded(next);
       } catch (error) {
         monitor?.reloadFailed(error);

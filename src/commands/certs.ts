@@ -77,8 +77,8 @@ const renew: Command = {
   },
   epilogue:
     'ca.pem and all *-cert.pem files are looked at. The CA is renewed only when it expires within --within DAYS or ' +
-    'before the certificates do. Servers and the proxy must reload their files: FLUSH SSL (MariaDB), ' +
-    'ALTER INSTANCE RELOAD TLS (MySQL 8 and 9), a restart (MySQL 5.x), SIGHUP (the proxy).',
+    'before the certificates do. Servers must reload their files: FLUSH SSL (MariaDB), ALTER INSTANCE RELOAD TLS ' +
+    '(MySQL 8 and 9), a restart (MySQL 5.x). The proxy does it by itself, or on SIGHUP.',
   run: (values) =>
     reportingFailure(async () => {
       const folder = folderOf(values);

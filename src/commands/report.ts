@@ -77,7 +77,7 @@ async function fetchReport(admin: Extract<Address, { kind: 'tcp' }>): Promise<Pl
   if (found.routes.length === 0) {
     throw new AdminError(
       'the proxy keeps no report: start it with --report-plaintext, or add "report-plaintext: true" to a route of its ' +
-        '--config file and send it SIGHUP',
+        '--config file (and send it SIGHUP, if it runs with --reload-on-change off)',
     );
   }
   return found;

@@ -1,11 +1,10 @@
 /** Runs the proxy until a signal ends it: the place where its parts are put together. */
 import { commandLineOptions } from '../config/command-line-options.js';
-import { ConfigError, type ConfigProblem, formatProblem } from '../config/config-error.js';
+import { ConfigError, formatProblem } from '../config/config-error.js';
 import { type ConfigSources, type LoadedConfig, loadConfig } from '../config/load.js';
 import type { ProxyConfig } from '../config/model.js';
 import { options } from '../config/option-table.js';
 import { printConfig } from '../config/print.js';
-import { restartNeeded } from '../config/restart-needed.js';
 import { logObserver } from '../observe/connection-log.js';
 import { createLogger, type Log, type Logger } from '../observe/log.js';
 import { startProxy } from '../proxy/proxy.js';
@@ -17,6 +16,7 @@ import { growYoungGenerationWithChurn } from '../young-generation.js';
 import type { Command } from './command.js';
 import { flag, flagsOf, givenFlags, oneText } from './flags.js';
 import type { Outcome } from './outcome.js';
+import { createReloads, fingerprintsNow, logWarnings, messageOf } from './reloads.js';
 import { listenForSignals, type ServiceSignals } from './signals.js';
 
 export const startCommand: Command = {
@@ -109,12 +109,11 @@ interface RunContext {
   readonly signals: ServiceSignals;
 }
 
-async function run(
-  { config, warnings }: LoadedConfig,
-  { request, log, signals }: RunContext,
-): Promise<Outcome> {
+async function run(loaded: LoadedConfig, { request, log, signals }: RunContext): Promise<Outcome> {
   const { logger } = log;
-  logWarnings(warnings, logger);
+  const { config } = loaded;
+  const known = await fingerprintsNow(loaded);
+  logWarnings(loaded.warnings, logger);
   let service: Service;
   try {
     service = await startService(
@@ -125,23 +124,21 @@ async function run(
   } catch (error) {
     return failedToStart(config, logger, messageOf(error));
   }
+  const reloads = await createReloads(loaded, { sources: request.sources, logger, service, known });
+  signals.onReload(reloads.reload);
   logReady(service, logger);
-  let current = config;
-  const onReloaded = (next: ProxyConfig) => {
-    current = next;
-  };
-  signals.onReload(createReload(config, { request, logger, service, onReloaded }));
   const signal = await signals.stop;
-  return stop(service, signal, { current: () => current, logger, signals });
+  reloads.close();
+  return stop(service, signal, reloads.current(), { logger, signals });
 }
 
 /** A second signal does not wait for anyone. */
 async function stop(
   service: Service,
   signal: NodeJS.Signals,
-  { current, logger, signals }: { current: () => ProxyConfig; logger: Logger; signals: ServiceSignals },
+  { drainDelay, drainTimeout }: ProxyConfig,
+  { logger, signals }: { logger: Logger; signals: ServiceSignals },
 ): Promise<Outcome> {
-  const { drainDelay, drainTimeout } = current();
   const times = { drain_delay_ms: drainDelay, drain_timeout_ms: drainTimeout };
   logger.info({ signal, connections: service.connections(), ...times }, 'stopping');
   const result = await Promise.race([service.close({ drainDelay, drainTimeout }), signals.stopAtOnce]);
@@ -166,13 +163,6 @@ function starterFor({ workers }: ProxyConfig): ProxyStarter {
   return (config, observers, onCommands) => startCrew(config, observers, { count, onCommands });
 }
 
-function logWarnings(warnings: readonly ConfigProblem[], logger: Logger): void {
-  for (const warning of warnings) {
-    const { option, fault } = warning;
-    logger.warn({ option, ...(fault === undefined ? {} : { code: fault.code }) }, formatProblem(warning));
-  }
-}
-
 function failedToStart({ logLevel }: ProxyConfig, logger: Logger, message: string): Outcome {
   if (logLevel === 'silent') process.stderr.write(`mysql-tls-proxy: cannot start: ${message}\n`);
   else logger.error(`cannot start: ${message}`);
@@ -186,48 +176,4 @@ function logReady({ addresses, adminAddress }: Service, logger: Logger): void {
   const routes = Object.fromEntries(byRoute);
   const listen = addresses.map(({ address }) => address);
   logger.info({ listen, routes, admin: adminAddress ?? 'off', version: packageVersion() }, 'ready');
-}
-
-interface ReloadContext {
-  readonly request: StartRequest;
-  readonly logger: Logger;
-  readonly service: Service;
-  readonly onReloaded: (config: ProxyConfig) => void;
-}
-
-/** All or nothing: whatever is wrong with the new configuration, the old one stays in use. */
-function createReload(
-  initial: ProxyConfig,
-  { request, logger, service, onReloaded }: ReloadContext,
-): () => Promise<void> {
-  let current = initial;
-  return async () => {
-    try {
-      let loaded: LoadedConfig | undefined;
-      await service.reload(() => {
-        loaded = loadConfig(request.sources);
-        const restart = restartNeeded(current, loaded.config);
-        if (restart.length === 0) return loaded.config;
-        throw new Error(`these options need a restart to change: ${restart.join(', ')}`);
-      });
-      if (loaded === undefined) return;
-      current = loaded.config;
-      onReloaded(current);
-      logger.level = current.logLevel;
-      logWarnings(loaded.warnings, logger);
-      logger.info('configuration reloaded');
-    } catch (error) {
-      const found = error instanceof ConfigError ? error.problems : [];
-      const problems = found.length > 0 ? found.map(formatProblem) : [messageOf(error)];
-      const codes = found.flatMap(({ fault }) => fault?.code ?? []);
-      logger.error(
-        { problems, ...(codes.length > 0 ? { codes } : {}) },
-        'reload failed, the old configuration stays in use',
-      );
-    }
-  };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

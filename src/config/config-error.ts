@@ -61,10 +61,13 @@ export function formatProblem({ option, route, origin, message }: ConfigProblem)
 /** The configuration can't be used. Holds all that is wrong with it, not just the first thing. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
+  /** Absolute paths of all that the configuration is made of, whether they exist or not. */
+  readonly files: readonly string[];
 
-  constructor(problems: readonly ConfigProblem[]) {
+  constructor(problems: readonly ConfigProblem[], files: readonly string[] = []) {
     super(['configuration is not valid:', ...problems.map((p) => `  - ${formatProblem(p)}`)].join('\n'));
     this.name = 'ConfigError';
     this.problems = problems;
+    this.files = files;
   }
 }

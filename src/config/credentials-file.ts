@@ -16,6 +16,8 @@ export interface CredentialsReading {
   readonly users: readonly UserCredential[];
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
+  /** Absolute; also those that do not exist. */
+  readonly passwordFiles: readonly string[];
 }
 
 export interface CredentialsContext {
@@ -29,6 +31,7 @@ export interface CredentialsContext {
 interface Reading extends CredentialsContext {
   /** Relative paths start here. */
   readonly folder: string;
+  readonly passwordFile: (path: string) => void;
   readonly problem: (option: string, origin: Origin, message: string) => void;
   readonly warn: (option: string, origin: Origin, message: string) => void;
 }
@@ -58,9 +61,11 @@ export function readCredentials(path: string, context: CredentialsContext): Cred
   const users: UserCredential[] = [];
   const problems: ConfigProblem[] = [];
   const warnings: ConfigProblem[] = [];
+  const passwordFiles: string[] = [];
   const reading: Reading = {
     ...context,
     folder: dirname(path),
+    passwordFile: (file) => void passwordFiles.push(file),
     problem: (option, origin, message) => void problems.push({ option, origin, message }),
     warn: (option, origin, message) => void warnings.push({ option, origin, message }),
   };
@@ -69,7 +74,7 @@ export function readCredentials(path: string, context: CredentialsContext): Cred
     const user = readEntry(entry, reading, seen);
     if (user !== undefined) users.push(user);
   }
-  return { users, problems, warnings };
+  return { users, problems, warnings, passwordFiles };
 }
 
 function readEntries(path: string, reading: Reading): readonly SourceNode[] {
@@ -289,12 +294,12 @@ function fromVariable({ key, origin, text }: Field, { env, problem }: Reading): 
   return undefined;
 }
 
-function fromFile({ key, origin, text }: Field, { folder, problem, warn }: Reading): Buffer | undefined {
+function fromFile({ key, origin, text }: Field, reading: Reading): Buffer | undefined {
   if (text === undefined) return undefined;
-  const file = readSecretFile(
-    resolve(folder, text),
-    'the file (not named here, in case it is the password itself)',
-  );
+  const { folder, passwordFile, problem, warn } = reading;
+  const path = resolve(folder, text);
+  passwordFile(path);
+  const file = readSecretFile(path, 'the file (not named here, in case it is the password itself)');
   if ('fault' in file) {
     problem(key, origin, file.fault);
     return undefined;

@@ -54,6 +54,8 @@ export interface LoadedConfig {
   readonly origins: ConfigOrigins;
   /** What is questionable but allowed. */
   readonly warnings: readonly ConfigProblem[];
+  /** Absolute paths, each once: the configuration file, those that options name, and those that the credentials file names. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -72,17 +74,19 @@ export function loadConfig({
   const report = (problem: ConfigProblem) => void problems.push(problem);
   const layers = [flagLayer(flags, cwd, report), environmentLayer(env, cwd, report)];
   const variable = environmentName('config');
-  const path = file ?? env[variable];
-  if (path !== undefined && path !== '') {
+  const given = file ?? env[variable];
+  const path = given === undefined || given === '' ? undefined : resolve(cwd, given);
+  const files = path === undefined ? [] : [path];
+  if (path !== undefined) {
     const kind = file === undefined ? 'environment' : 'flag';
     const origin: Origin = { kind, text: file === undefined ? `environment ${variable}` : 'flag --config' };
-    const reading = readConfigFile(resolve(cwd, path), origin);
+    const reading = readConfigFile(path, origin);
     problems.push(...reading.problems);
     // Without its file nothing else can be judged: what it holds would be reported as missing.
-    if (reading.tree === undefined) throw new ConfigError(problems);
-    layers.push(treeLayer(reading.tree, dirname(resolve(cwd, path)), report));
+    if (reading.tree === undefined) throw new ConfigError(problems, files);
+    layers.push(treeLayer(reading.tree, dirname(path), report));
   }
-  return resolveLayers(layers, problems, { terminal, env, passwordsEnv: env });
+  return resolveLayers(layers, { problems, files }, { terminal, env, passwordsEnv: env });
 }
 
 /**
@@ -95,7 +99,14 @@ export function loadConfig({
 export function parseConfig(given: ProxyOptions, folder: string = process.cwd()): LoadedConfig {
   const problems: ConfigProblem[] = [];
   const layer = treeLayer(readConfigObject(given), folder, (problem) => void problems.push(problem));
-  return resolveLayers([layer], problems, { terminal: false, env: {}, passwordsEnv: process.env });
+  const sofar = { problems, files: [] };
+  return resolveLayers([layer], sofar, { terminal: false, env: {}, passwordsEnv: process.env });
+}
+
+/** Of the layers, before they are merged. */
+interface LayersReading {
+  readonly problems: ConfigProblem[];
+  readonly files: readonly string[];
 }
 
 interface Surroundings {
@@ -109,16 +120,20 @@ interface Surroundings {
 /** @param layers the first has precedence. */
 function resolveLayers(
   layers: readonly Layer[],
-  problems: ConfigProblem[],
+  { problems, files: filesOfLayers }: LayersReading,
   { terminal, env, passwordsEnv }: Surroundings,
 ): LoadedConfig {
   const warnings: ConfigProblem[] = [];
+  const files = new Set(filesOfLayers);
+  const noteFiles = (more: readonly string[]) => more.forEach((file) => void files.add(file));
   const origins = new Map<string, Origin>();
   const flat = layers.map((layer) => layer.flat);
   const settings = resolveSettings('process', flat, { problems, terminal, env });
+  noteFiles(filesIn(settings.values));
   const routes = routesOf(layers, flat, problems).map(({ name, sources }) => {
     const resolved = resolveSettings('route', sources, { problems, terminal, env, route: name });
     for (const [option, origin] of resolved.origins) origins.set(`${name}/${option}`, origin);
+    noteFiles(filesIn(resolved.values));
     const config = assembleRoute(name, resolved.values);
     const say = (list: ConfigProblem[]) => (option: string, what: string | FileFault) =>
       void list.push({
@@ -142,6 +157,7 @@ function resolveLayers(
     const reading = readCredentials(credentials, { origin, routes, env: passwordsEnv });
     problems.push(...reading.problems);
     warnings.push(...reading.warnings);
+    noteFiles(reading.passwordFiles);
     users = reading.users;
   }
   const config = assembleProcess(settings.values, routes, users);
@@ -154,8 +170,8 @@ function resolveLayers(
       problems.push({ option, ...routeOf(route), ...originIn(option, route), message }),
     warn: (option, message) => warnings.push({ option, ...originIn(option), message }),
   });
-  if (problems.length > 0) throw new ConfigError(problems);
-  return { config: deepFreeze(config), origins, warnings };
+  if (problems.length > 0) throw new ConfigError(problems, [...files]);
+  return { config: deepFreeze(config), origins, warnings, files: [...files] };
 }
 
 function originOf(origin: Origin | undefined): { readonly origin?: Origin } {
@@ -251,6 +267,14 @@ function resolveSettings(
     if (given === undefined) origins.set(option.name, defaultOrigin);
   }
   return { values, origins, given: context.given };
+}
+
+/** Of the options that name one, which the table says. */
+function filesIn(values: ReadonlyMap<string, unknown>): readonly string[] {
+  return options
+    .filter((option) => option.file)
+    .flatMap((option) => values.get(option.name) ?? [])
+    .filter((path) => typeof path === 'string');
 }
 
 function makeAbsolute(option: OptionDefinition, value: unknown, folder: string): unknown {

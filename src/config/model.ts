@@ -131,6 +131,8 @@ export interface ProxyConfig {
   readonly credentials?: string;
   /** Each pair of user and route once; empty without a credentials file. */
   readonly users: readonly UserCredential[];
+  /** Whether the command line watches the files that the configuration is made of. */
+  readonly reloadOnChange: 'on' | 'off';
   /** Absolute; may not exist yet. Undefined: the proxy's RSA key is kept in memory only. */
   readonly stateDirectory?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';

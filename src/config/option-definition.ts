@@ -53,7 +53,7 @@ export interface OptionDefinition<
   readonly directory: boolean;
   /** The file holds a secret, so nobody else should be able to read it. */
   readonly secret: boolean;
-  /** Whether SIGHUP brings a change into effect, for new connections. */
+  /** Whether a reload brings a change into effect, for new connections. */
   readonly reloadable: boolean;
   /** Version of the proxy that had it first. */
   readonly since: string;

@@ -305,6 +305,16 @@ export const optionTable = [
     secret: true,
   }),
   defineOption({
+    name: 'reload-on-change',
+    scope: 'process',
+    type: oneOf(['on', 'off']),
+    metavar: 'on|off',
+    description:
+      'Reload by itself when the configuration file or a file that an option or the credentials file names changes, as by ' +
+      'SIGHUP; see docs/reload.md. Programs that use the library call reload() instead: it watches no files',
+    default: 'on',
+  }),
+  defineOption({
     name: 'state-directory',
     scope: 'process',
     type: directoryPath,

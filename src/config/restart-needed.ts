@@ -4,6 +4,12 @@ import type { OptionScope } from './option-definition.js';
 import { camelCase, routeKey } from './option-names.js';
 import { options } from './option-table.js';
 
+/** @throws Error that names the options. */
+export function assertNoRestartNeeded(current: ProxyConfig, next: ProxyConfig): void {
+  const changed = restartNeeded(current, next);
+  if (changed.length > 0) throw new Error(`these options need a restart to change: ${changed.join(', ')}`);
+}
+
 /** Options that differ although they take effect only at the start, and `routes` if any came or went. */
 export function restartNeeded(current: ProxyConfig, next: ProxyConfig): readonly string[] {
   const names = (config: ProxyConfig) => config.routes.map((route) => route.name);
@@ -26,13 +32,11 @@ function changedInRoute(current: RouteConfig, next: RouteConfig | undefined): re
 }
 
 function fixedOptions(scope: OptionScope, current: object, next: object): readonly string[] {
-  const before = new Map(Object.entries(current));
-  const after = new Map(Object.entries(next));
   return options
     .filter((option) => option.scope === scope && !option.reloadable)
     .filter((option) => {
       const key = camelCase(routeKey(option));
-      return !isDeepStrictEqual(before.get(key), after.get(key));
+      return !isDeepStrictEqual(Reflect.get(current, key), Reflect.get(next, key));
     })
     .map((option) => option.name);
 }

@@ -24,9 +24,10 @@ const CURES: Readonly<Record<string, string>> = {
     'Give that very certificate with --ssl-ca, here and in the clients, or --client-ssl-cert one signed by a CA.',
   server_certificate_same_name_as_ca:
     'Make both anew with different common names, as mysql-tls-proxy certs create does, for --client-ssl-cert.',
-  server_certificate_expired: 'Renew the certificate in --client-ssl-cert, and send SIGHUP to the proxy.',
+  server_certificate_expired:
+    'Renew the certificate in --client-ssl-cert; the proxy takes it by itself, or on SIGHUP.',
   server_certificate_expires_soon:
-    'Renew the certificate in --client-ssl-cert, and send SIGHUP to the proxy.',
+    'Renew the certificate in --client-ssl-cert; the proxy takes it by itself, or on SIGHUP.',
   server_certificate_not_yet_valid:
     'Check the clocks of both machines, or wait; --client-ssl-cert is not valid yet.',
   server_certificate_revoked:

@@ -94,6 +94,7 @@ function proxyConfig(route: RouteConfig, { connectTimeout, handshakeTimeout }: V
     drainDelay: 0,
     drainTimeout: 0,
     maxConnections: 10,
+    reloadOnChange: 'off',
     metrics: 'none',
     connectionMetricsLimit: 1,
     logLevel: 'silent',

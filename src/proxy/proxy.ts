@@ -6,7 +6,7 @@ import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js
 import { combineObservers } from '../observe/observers.js';
 import { Admission } from './admission.js';
 import { createProxyCore } from './core.js';
-import { assertSameListeners, type BoundAddress, openEntrance } from './entrance.js';
+import { type BoundAddress, openEntrance } from './entrance.js';
 import { shutdown } from './session-set.js';
 
 /** In milliseconds; 0 where left out. */
@@ -34,7 +34,7 @@ export interface RunningProxy {
   keptServers(): readonly KeptCount[];
   /**
    * Uses another configuration, and newly read certificate files, for connections accepted from now on. All or nothing:
-   * rejects and changes nothing when a file is unusable, or when routes or listen addresses differ.
+   * rejects and changes nothing when a file is unusable. Routes and listen addresses must be those of before.
    */
   reload(config: ProxyConfig): Promise<void>;
   /** Where figures are not up to date by themselves, has them brought up to date. */
@@ -46,11 +46,7 @@ export interface RunningProxy {
 }
 
 /** Rejects with an Error that says what to change when an address or a certificate can not be used. */
-export async function startProxy(
-  initial: ProxyConfig,
-  observers: readonly Observer[],
-): Promise<RunningProxy> {
-  let config = initial;
+export async function startProxy(config: ProxyConfig, observers: readonly Observer[]): Promise<RunningProxy> {
   const admission = new Admission(config);
   const core = await createProxyCore(config, ownRsaKey(config.stateDirectory), combineObservers(observers));
   let accepting = true;
@@ -72,10 +68,8 @@ export async function startProxy(
     certificates: () => core.certificates(),
     keptServers: () => core.keptServers(),
     reload: async (next) => {
-      assertSameListeners(config.routes, next.routes);
       const use = await core.prepare(next);
       use();
-      config = next;
       admission.setConfig(next);
     },
     close: async ({ drainDelay = 0, drainTimeout = 0 } = {}) => {

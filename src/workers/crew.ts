@@ -10,7 +10,7 @@ import type { CommandChange } from '../observe/command-statistics.js';
 import type { Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { Admission } from '../proxy/admission.js';
-import { assertSameListeners, openEntrance } from '../proxy/entrance.js';
+import { openEntrance } from '../proxy/entrance.js';
 import type { RunningProxy } from '../proxy/proxy.js';
 import { shutdown } from '../proxy/session-set.js';
 import { HandOver } from './hand-over.js';
@@ -92,7 +92,6 @@ export async function startCrew(
     keptServers: () => allKeptServers(reports()),
     refresh,
     reload: async (next) => {
-      assertSameListeners(config.routes, next.routes);
       // One that starts now would begin with the old configuration.
       await Promise.all(places.map(({ settled }) => settled));
       const all = workers();

@@ -114,6 +114,7 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
       drainDelay: 0,
       drainTimeout: 0,
       maxConnections: 100,
+      reloadOnChange: 'off',
       metrics: 'none',
       connectionMetricsLimit: 1,
       logLevel: 'silent',

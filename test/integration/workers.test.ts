@@ -32,8 +32,8 @@ test('connections are spread evenly, and all of them are in one set of figures',
   const connections = await Promise.all(Array.from({ length: 20 }, () => program.connect()));
   for (const connection of connections) await connection.query('DO 1');
   assert.equal(await program.metric('connections_active'), 20);
-  assert.equal(await program.metric('commands_total', 'command="query"'), 20);
-  assert.equal(await program.metric('command_duration_seconds_count', 'command="query"'), 20);
+  assert.equal(await program.metric('commands_total', 'command="COM_QUERY"'), 20);
+  assert.equal(await program.metric('command_duration_seconds_count', 'command="COM_QUERY"'), 20);
   const sockets = program.children().map((pid) => establishedSockets(pid, program.port));
   assert.deepEqual(sockets, [10, 10]);
 

@@ -58,10 +58,10 @@ export class CliProcess {
     });
   }
 
-  /** The first log line with this message; rejects when the process ends without it. */
-  async line(msg: string): Promise<LogLine> {
+  /** The first log line with this message, or one of these; rejects when the process ends without it. `from`: not before this index. */
+  async line(msg: string | readonly string[], from = 0): Promise<LogLine> {
     for (;;) {
-      const found = this.lines.find((line) => line.msg === msg);
+      const found = this.lines.slice(from).find((line) => [msg].flat().includes(line.msg));
       if (found !== undefined) return found;
       if (this.child.exitCode !== null || this.child.signalCode !== null) {
         throw new Error(

@@ -385,7 +385,7 @@ function certificates() {
     height: 8,
     title: 'Certificates, soonest to expire first',
     description:
-      'own: the certificate that the proxy shows on this leg. ca: it verifies the other side with it. peer: what the server showed last. Own and ca: replace the file (mysql-tls-proxy certs renew, for those of certs create) and send the proxy SIGHUP. Peer: replace it in the server.',
+      'own: the certificate that the proxy shows on this leg. ca: it verifies the other side with it. peer: what the server showed last. Own and ca: replace the file (mysql-tls-proxy certs renew, for those of certs create), which the proxy takes into use by itself, or on SIGHUP. Peer: replace it in the server.',
     unit: 'none',
     nothing: 'No certificates: none is configured, and no server showed one yet',
     queries: [
@@ -559,7 +559,7 @@ function reloads() {
       height: 6,
       title: 'Certificates and keys were last read',
       description:
-        'By a reload (SIGHUP) that succeeded, or at the start. A certificate that was renewed after that is not in use yet.',
+        'By a reload that succeeded, or at the start. A certificate that was renewed after that is not in use yet.',
       unit: 'dateTimeFromNow',
       queries: [
         {

@@ -95,8 +95,8 @@ errors. Durations have a unit (\`500ms\`, \`9s\`, \`1m\`); a bare number is seco
 value came from. [\`config/proxy.schema.json\`](../config/proxy.schema.json) is the JSON Schema for editors,
 [\`config/proxy.example.yaml\`](../config/proxy.example.yaml) an example.
 
-SIGHUP reads the file and all certificates again, for new connections. If anything is wrong, the old configuration stays
-in use. Options marked "at start" need a restart.`;
+When the file, or one that an option names, changes, and on SIGHUP, everything is read again, for new connections. If anything is
+wrong, the old configuration stays in use ([reloading](reload.md)). Options marked "at start" need a restart.`;
 
 function commandLineSection(): string {
   const rows = commandLineOptions.map(({ name, metavar, environment, description }) => {
@@ -121,7 +121,7 @@ function optionEntry(option: OptionDefinition): string {
   const details = [
     `Default: ${defaultOf(option)}`,
     option.list === undefined ? undefined : 'Repeatable',
-    `Changes take effect ${option.reloadable ? 'on SIGHUP' : 'at start'}`,
+    `Changes take effect ${option.reloadable ? 'by a reload' : 'at start'}`,
     `Since ${option.since}`,
   ];
   return [
@@ -219,7 +219,7 @@ once for each route, leg and reason, and found by the doctor as \`weak_…\`.`;
 const faultsIntroduction = `## Files
 
 What is wrong with a file of certificates, keys or revocations. The proxy says it with the option, the path and the cure, at start, with
-\`--check-config\` and on SIGHUP, where the log has the codes; the doctor has them as findings.`;
+\`--check-config\` and by a reload, where the log has the codes; the doctor has them as findings.`;
 
 const findingsIntroduction = `## Findings of the doctor alone`;
 

@@ -47,6 +47,7 @@ const defaults = {
   drainDelay: 0,
   drainTimeout: 30_000,
   maxConnections: 4096,
+  reloadOnChange: 'on',
   adminListen: { kind: 'tcp', host: '127.0.0.1', port: 9307 },
   metrics: 'all',
   connectionMetricsLimit: 1000,

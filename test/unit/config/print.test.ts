@@ -32,6 +32,7 @@ const everything = {
   'connect-timeout': '1500ms',
   'handshake-timeout': '1m',
   'max-connections': '7',
+  'reload-on-change': 'off',
   'admin-listen': 'off',
   metrics: 'aggregates',
   'connection-metrics-limit': '50',
@@ -76,6 +77,7 @@ workers: auto  # default
 drain-delay: 0s  # default
 drain-timeout: 30s  # default
 max-connections: 4096  # default
+reload-on-change: on  # default
 admin-listen: 127.0.0.1:9307  # default
 metrics: all  # default
 connection-metrics-limit: 1000  # default

@@ -40,6 +40,7 @@ const accepted: readonly [option: string, given: unknown, value: unknown][] = [
   ['address-connection-rate', '10000/h', { count: 10_000, periodMs: 3_600_000 }],
   ['address-max-handshakes', '10', 10],
   ['max-connections', '10', 10],
+  ['reload-on-change', 'Off', 'off'],
   ['max-connections', 10, 10],
   ['allow-socket-server', true, true],
   ['allow-socket-server', 'Yes', true],

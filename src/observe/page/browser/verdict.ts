@@ -116,7 +116,8 @@ function failedReload({ reloads, at }: ProxyState): Finding[] {
   const { last_failure_at: failedAt, last_failure: reason, last_success_at: succeededAt } = reloads;
   if (failedAt === null || failedAt < succeededAt) return [];
   const text = `The reload at ${moment(failedAt, at)} failed: the old configuration and certificates stay in use.`;
-  const cure = 'Correct that and send the proxy SIGHUP again; --check-config says beforehand what is wrong.';
+  const cure =
+    'Correct that: the proxy then tries again by itself, or on SIGHUP; --check-config says beforehand what is wrong.';
   return [finding('warning', `reload ${failedAt}`, 'footer', text, reason, cure)];
 }
 

@@ -70,7 +70,7 @@ test('a failed reload is told until one succeeds', () => {
     /^The reload at .* failed: the old configuration and certificates stay in use\.$/,
   );
   assert.equal(finding?.cause, 'The file does not exist.');
-  assert.match(finding?.cure ?? '', /SIGHUP/);
+  assert.match(finding?.cure ?? '', /tries again by itself, or on SIGHUP/);
   assert.equal(told(now - 3000, now - 2000), undefined);
   assert.equal(
     findingsOf({}).some(({ key }) => key.startsWith('reload')),
