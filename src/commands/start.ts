@@ -143,6 +143,8 @@ async function stop(
   logger.info({ signal, connections: service.connections(), ...times }, 'stopping');
   const result = await Promise.race([service.close({ drainDelay, drainTimeout }), signals.stopAtOnce]);
   if (typeof result === 'string') {
+    // Other processes do not end with this one.
+    void service.close();
     logger.warn({ signal: result, connections: service.connections() }, 'stopped at once by a second signal');
     return { exitCode: 1, force: true };
   }

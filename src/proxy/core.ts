@@ -39,16 +39,24 @@ export interface ProxyCore {
   end(timeoutMs: number): Promise<number>;
 }
 
-/** Rejects where a certificate or key is unusable. `ownKey` serves routes that are given no RSA key. */
+/** The same in all processes of a proxy. */
+export interface ProxySecrets {
+  /** Serves routes that are given no RSA key. */
+  readonly ownKey: RsaKeySource;
+  /** For the TLS sessions that clients resume: 32 random bytes. */
+  readonly ticketSecret: Uint8Array;
+}
+
+/** Rejects where a certificate or key is unusable. */
 export async function createProxyCore(
   initial: ProxyConfig,
-  ownKey: RsaKeySource,
+  secrets: ProxySecrets,
   observer: Observer,
 ): Promise<ProxyCore> {
   const sessions = new SessionSet();
   let config = initial;
-  let routes = createRoutes(config, ownKey, observer);
-  await checkOwnKey(config, ownKey);
+  let routes = createRoutes(config, secrets, observer);
+  await checkOwnKey(config, secrets.ownKey);
   /** Of the routes before the latest reload. */
   let closing: Promise<void> = Promise.resolve();
 
@@ -93,8 +101,8 @@ export async function createProxyCore(
         kept === undefined ? [] : [{ route: name, count: kept.size }],
       ),
     prepare: async (next) => {
-      const nextRoutes = createRoutes(next, ownKey, observer, routes);
-      await checkOwnKey(next, ownKey);
+      const nextRoutes = createRoutes(next, secrets, observer, routes);
+      await checkOwnKey(next, secrets.ownKey);
       return () => {
         // Nothing that was agreed on before the reload is given to anyone behind it.
         closing = closeKept(routes, 'reload');
@@ -112,12 +120,15 @@ export async function createProxyCore(
 
 function createRoutes(
   { routes, users }: ProxyConfig,
-  ownKey: RsaKeySource,
+  secrets: ProxySecrets,
   observer: Observer,
   before?: ReadonlyMap<string, Route>,
 ): ReadonlyMap<string, Route> {
   return new Map(
-    routes.map((route) => [route.name, createRoute(route, users, ownKey, observer, before?.get(route.name))]),
+    routes.map((route) => [
+      route.name,
+      createRoute(route, users, secrets, observer, before?.get(route.name)),
+    ]),
   );
 }
 

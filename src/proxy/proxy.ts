@@ -1,4 +1,5 @@
 /** The running proxy, all of it in this process: listeners, who gets in, and the sessions. */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ownRsaKey } from '../auth/rsa-key.js';
 import type { ProxyConfig } from '../config/model.js';
@@ -48,7 +49,11 @@ export interface RunningProxy {
 /** Rejects with an Error that says what to change when an address or a certificate can not be used. */
 export async function startProxy(config: ProxyConfig, observers: readonly Observer[]): Promise<RunningProxy> {
   const admission = new Admission(config);
-  const core = await createProxyCore(config, ownRsaKey(config.stateDirectory), combineObservers(observers));
+  const core = await createProxyCore(
+    config,
+    { ownKey: ownRsaKey(config.stateDirectory), ticketSecret: randomBytes(32) },
+    combineObservers(observers),
+  );
   let accepting = true;
   let lastId = 0;
   let connections = 0;

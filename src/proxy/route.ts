@@ -8,6 +8,7 @@ import {
   createServerLegTls,
   type ServerLegTls,
 } from '../tls/contexts.js';
+import type { ProxySecrets } from './core.js';
 import { KeptServers } from './kept-servers.js';
 import { NetworkList } from './network-list.js';
 
@@ -27,13 +28,13 @@ export interface Route {
 }
 
 /**
- * Throws where a certificate, key or cipher list is unusable. `ownKey` serves routes that are given no RSA key. `observer` is
+ * Throws where a certificate, key or cipher list is unusable. `observer` is
  * told of kept server connections. `before` is the route that this one replaces.
  */
 export function createRoute(
   config: RouteConfig,
   users: readonly UserCredential[],
-  ownKey: RsaKeySource,
+  { ownKey, ticketSecret }: ProxySecrets,
   observer: Observer,
   before?: Route,
 ): Route {
@@ -45,7 +46,7 @@ export function createRoute(
   }
   return {
     config,
-    clientTls: createClientLegTls(config.client),
+    clientTls: createClientLegTls(config.client, ticketSecret),
     serverTls,
     plaintextNetworks: new NetworkList(config.client.plaintextFrom),
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),

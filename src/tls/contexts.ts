@@ -1,5 +1,5 @@
 /** Turns the TLS options of a leg into OpenSSL contexts, once per start or reload: building one takes about a millisecond. */
-import { constants, X509Certificate } from 'node:crypto';
+import { constants, createHash, hkdfSync, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
   createSecureContext,
@@ -70,8 +70,14 @@ export interface SavedSession {
   readonly certificate: KnownCertificate;
 }
 
-/** Throws what OpenSSL or the file system says; the configuration's own checks come first and say it better. */
-export function createClientLegTls(config: ClientLegConfig): ClientLegTls | undefined {
+/**
+ * Throws what OpenSSL or the file system says; the configuration's own checks come first and say it better. `ticketSecret`: 32
+ * random bytes; where it and the settings are the same, in another process or after a reload, clients resume their sessions.
+ */
+export function createClientLegTls(
+  config: ClientLegConfig,
+  ticketSecret: Uint8Array,
+): ClientLegTls | undefined {
   if (config.sslCert === undefined || config.sslKey === undefined) return undefined;
   if (config.sslMode === 'DISABLED' || config.sslMode === 'PASSTHROUGH') return undefined;
   const chains = config.sslCert.map((file) => readFileSync(file, 'utf8'));
@@ -85,6 +91,7 @@ export function createClientLegTls(config: ClientLegConfig): ClientLegTls | unde
       // A client that renegotiates makes the proxy pay for handshakes without end; disableRenegotiation() has no effect
       // on a socket that no tls.Server made.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      ticketKeys: ticketKeys(ticketSecret, config, chains),
       // Tickets of a context that asks for client certificates are only accepted with an id of its own.
       sessionIdContext: 'mysql-tls-proxy',
     }),
@@ -102,6 +109,18 @@ export function createClientLegTls(config: ClientLegConfig): ClientLegTls | unde
     ownWeaknesses: new Map(chains.map(weaknessesOfOwnChain)),
     clientWeaknesses: new Map(),
   };
+}
+
+/**
+ * What encrypts tickets, 48 bytes as OpenSSL takes them. A client that resumes shows no certificate, and is held to nothing that
+ * was not settled in its first handshake: so the keys are others wherever a setting is, or the contents of a certificate file.
+ */
+function ticketKeys(secret: Uint8Array, config: ClientLegConfig, chains: readonly string[]): Buffer {
+  const authority = config.sslCa === undefined ? '' : readFileSync(config.sslCa, 'utf8');
+  const settings = createHash('sha256')
+    .update(JSON.stringify([config, chains, authority]))
+    .digest();
+  return Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), settings, 48));
 }
 
 function weaknessesOfOwnChain(pem: string): [fingerprint: string, weaknesses: readonly TlsWeakness[]] {

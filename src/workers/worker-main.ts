@@ -60,14 +60,22 @@ process.on('message', (message: ToWorker, socket: Socket | undefined) => {
 /** Whatever became of the main process, the sessions are not to blame. */
 process.on('disconnect', () => void end(drainTimeout));
 
-async function start({ config: sent, rsaKey }: Extract<ToWorker, { kind: 'start' }>): Promise<void> {
+async function start({
+  config: sent,
+  rsaKey,
+  ticketSecret,
+}: Extract<ToWorker, { kind: 'start' }>): Promise<void> {
   try {
     const config = receiveConfig(sent);
     drainTimeout = config.drainTimeout;
     for (const { name } of config.routes) statistics.set(name, new CommandStatistics());
     const observers = [events.observer, growYoungGenerationWithChurn()];
     if (config.metrics !== 'none') observers.push(commandCounter);
-    core = await createProxyCore(config, rsaKeySource(rsaKey), combineObservers(observers));
+    core = await createProxyCore(
+      config,
+      { ownKey: rsaKeySource(rsaKey), ticketSecret },
+      combineObservers(observers),
+    );
     send({ kind: 'started' });
   } catch (error) {
     send({ kind: 'not_started', message: messageOf(error) });

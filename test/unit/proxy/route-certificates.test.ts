@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { RouteConfig } from '../../../src/config/model.js';
@@ -23,8 +23,10 @@ function routeConfig(more: Record<string, unknown> = {}): RouteConfig {
   return loadFlags({ ...flags, ...more }).config.routes[0] ?? assert.fail();
 }
 
+const secrets = { ownKey: () => assert.fail('needs no key'), ticketSecret: randomBytes(32) };
+
 function routeOf(config: RouteConfig, before?: ReturnType<typeof createRoute>) {
-  return createRoute(config, [], () => assert.fail('needs no key'), {}, before);
+  return createRoute(config, [], secrets, {}, before);
 }
 
 const shown = { fingerprint: 'AA', subject: 'CN=db', weaknesses: [], notBefore: 1, notAfter: 2 };

@@ -1,6 +1,6 @@
 /** What the TLS options of a leg become: versions, ciphers, what is verified. Tried out on real handshakes. */
 import assert from 'node:assert/strict';
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import tls from 'node:tls';
@@ -21,6 +21,7 @@ import {
   tlsServer,
 } from './tls-peers.js';
 
+const secret = randomBytes(32);
 const identity = serverCertificate();
 const allVersions: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 /** A peer that takes anything; older versions exist in OpenSSL 3 only at this level. */
@@ -165,12 +166,13 @@ test('what each mode of the server leg verifies', () => {
 test('the client leg has TLS when it has a certificate and the mode allows', () => {
   const config = { tlsProfile: 'intermediate', tlsVersion: modern, plaintextFrom: [] } as const;
   const pair = { sslCert: [identity.certificateFile], sslKey: [identity.keyFile] };
-  const has = (sslMode: ClientSslMode) => createClientLegTls({ sslMode, ...config, ...pair }) !== undefined;
+  const has = (sslMode: ClientSslMode) =>
+    createClientLegTls({ sslMode, ...config, ...pair }, secret) !== undefined;
   assert.deepEqual((['DISABLED', 'PREFERRED', 'REQUIRED', 'PASSTHROUGH'] as const).filter(has), [
     'PREFERRED',
     'REQUIRED',
   ]);
-  assert.equal(createClientLegTls({ sslMode: 'PREFERRED', ...config }), undefined);
+  assert.equal(createClientLegTls({ sslMode: 'PREFERRED', ...config }, secret), undefined);
   assert.equal(clientLeg(identity).requestCertificate, false);
   assert.equal(clientLeg(identity, { sslCa: ca.certificateFile }).requestCertificate, true);
 });

@@ -1,4 +1,5 @@
 /** Certificates and TLS peers for the tests of both legs. */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -75,15 +76,18 @@ export const notYetValid = {
 };
 
 export function clientLeg(identity: SavedIdentity, config: Partial<ClientLegConfig> = {}): ClientLegTls {
-  const leg = createClientLegTls({
-    sslMode: 'PREFERRED',
-    plaintextFrom: [],
-    tlsProfile: 'intermediate',
-    tlsVersion: modern,
-    sslCert: [identity.certificateFile],
-    sslKey: [identity.keyFile],
-    ...config,
-  });
+  const leg = createClientLegTls(
+    {
+      sslMode: 'PREFERRED',
+      plaintextFrom: [],
+      tlsProfile: 'intermediate',
+      tlsVersion: modern,
+      sslCert: [identity.certificateFile],
+      sslKey: [identity.keyFile],
+      ...config,
+    },
+    randomBytes(32),
+  );
   if (leg === undefined) throw new Error('the leg has no TLS');
   return leg;
 }
