@@ -33,6 +33,7 @@ export function checkRoute(check: RouteCheck): void {
   checkProfiles(check);
   checkAuthentication(check);
   checkReuse(check);
+  checkProxyProtocol(check);
   checkCiphers(check);
 }
 
@@ -287,6 +288,37 @@ function checkReuse({ route, given, warn }: RouteCheck): void {
   if (route.reuseServerConnections) return;
   for (const option of ['reuse-idle-timeout', 'reuse-max'].filter(given)) {
     warn(option, 'is not used without --reuse-server-connections; add it, or remove this option');
+  }
+}
+
+function checkProxyProtocol({ route, problem, warn }: RouteCheck): void {
+  const { client, server, listen, proxyProtocolFrom = [] } = route;
+  const open = proxyProtocolFrom.filter(isPublicNetwork);
+  if (open.length > 0) {
+    warn(
+      'proxy-protocol-from',
+      `${open.join(', ')} holds public addresses: whoever connects from one of them can pose as a client at any address; name ` +
+        'the addresses of your balancers alone',
+    );
+  }
+  if (proxyProtocolFrom.length > 0 && listen.every(({ kind }) => kind === 'unix')) {
+    warn(
+      'proxy-protocol-from',
+      'is not used, because --listen names nothing but socket files, whose clients send no header',
+    );
+  }
+  if (server.proxyProtocol !== 'off' && route.reuseServerConnections) {
+    problem(
+      'server-proxy-protocol',
+      `${server.proxyProtocol} can't be kept with --reuse-server-connections: a header names one client, and the connection ` +
+        'would serve others under its address; remove one of the two',
+    );
+  }
+  if (server.proxyProtocol === 'v2-ssl' && client.sslMode === 'PASSTHROUGH') {
+    problem(
+      'server-proxy-protocol',
+      'v2-ssl says which TLS the client uses, which the proxy can not see with --client-ssl-mode PASSTHROUGH; write v2',
+    );
   }
 }
 

@@ -11,6 +11,8 @@ export type ServerSslMode =
   | 'VERIFY_IDENTITY'
   | 'AS_CLIENT';
 
+export type ProxyProtocol = 'off' | 'v1' | 'v2' | 'v2-ssl';
+
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
 export type TlsProfile = 'modern' | 'intermediate' | 'legacy';
@@ -55,6 +57,8 @@ export interface ServerLegConfig extends LegTlsConfig {
   readonly sslKeyPassphraseFile?: string;
   readonly sslCrl?: string;
   readonly tlsSniServername?: string;
+  /** Whether a PROXY header tells the server of the client; `v2-ssl` says of the client's TLS, too, and comes later. */
+  readonly proxyProtocol: ProxyProtocol;
 }
 
 export interface RouteConfig {
@@ -63,6 +67,8 @@ export interface RouteConfig {
   readonly listen: readonly Address[];
   /** Mode bits of unix sockets that the route listens on, 0-0o777. */
   readonly listenMode: number;
+  /** Networks in CIDR notation whose connections begin with a PROXY header. */
+  readonly proxyProtocolFrom?: readonly string[];
   /** At least one, in the order in which they are tried. */
   readonly servers: readonly Address[];
   readonly allowSocketServer: boolean;

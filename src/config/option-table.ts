@@ -67,6 +67,17 @@ export const optionTable = [
     reloadable: false,
   }),
   defineOption({
+    name: 'proxy-protocol-from',
+    scope: 'route',
+    type: network,
+    list: repeatable,
+    metavar: 'CIDR',
+    description:
+      'Networks of the balancers in front of the proxy: each connection from there must begin with a PROXY header, version 1 ' +
+      'or 2, whose client address then counts. From anywhere else a header is refused. Name nobody but balancers: whoever ' +
+      'connects from there can pose as any address. Not for clients on a socket file; see docs/proxy-protocol.md',
+  }),
+  defineOption({
     name: 'server',
     scope: 'route',
     type: serverAddress,
@@ -465,6 +476,17 @@ export const optionTable = [
     default: ['127.0.0.0/8', '::1/128'],
   }),
 
+  defineOption({
+    name: 'server-proxy-protocol',
+    scope: 'server',
+    type: oneOf(['off', 'v1', 'v2', 'v2-ssl']),
+    metavar: 'off|v1|v2|v2-ssl',
+    description:
+      'Tell the server the address of the client in a PROXY header, so that it counts in its accounts and logs; the server ' +
+      'must take one from the proxy (proxy_protocol_networks). v1 and v2 for MariaDB and Percona Server; v2-ssl, which ' +
+      'says which TLS the client uses, for MariaDB only. Not together with reuse-server-connections; see docs/proxy-protocol.md',
+    default: 'off',
+  }),
   defineOption({
     name: 'server-ssl-mode',
     scope: 'server',

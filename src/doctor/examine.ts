@@ -4,6 +4,7 @@
  */
 import { formatAddress, type RouteConfig, type ServerLegConfig } from '../config/model.js';
 import { errorTable, ProxyError } from '../errors.js';
+import { ownHeader } from '../proxy/announce-client.js';
 import { CLIENT_SSL, has } from '../wire/capabilities.js';
 import { versionForPeople } from '../wire/greeting.js';
 import { type ClientSetting, clientSettings } from './client-settings.js';
@@ -41,8 +42,10 @@ export interface Report extends TlsExamination {
   readonly findings: readonly Finding[];
 }
 
-export async function examine(request: ExaminationRequest): Promise<Report> {
-  const { leg, route, limits, onProgress } = request;
+export async function examine(given: ExaminationRequest): Promise<Report> {
+  const { leg, route, onProgress } = given;
+  const limits = { ...given.limits, header: ownHeader(route.server.proxyProtocol) };
+  const request = { ...given, limits };
   const [address] = route.servers;
   if (address === undefined) throw new Error('the route has no server');
   const target = formatAddress(address);

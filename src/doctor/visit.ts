@@ -33,6 +33,8 @@ export interface VisitLimits {
   readonly connectTimeout: number;
   /** Milliseconds, for everything after that. */
   readonly handshakeTimeout: number;
+  /** Sent first: the PROXY header of a connection that is for no client. */
+  readonly header?: Buffer | undefined;
 }
 
 export interface Visit {
@@ -60,6 +62,7 @@ export async function visit(
 ): Promise<Visit> {
   const server = await openServer([address], {
     connectTimeout: limits.connectTimeout,
+    header: limits.header,
     signal: new Cancellation(),
   });
   const limit = timeLimit(

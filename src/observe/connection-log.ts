@@ -122,8 +122,8 @@ function weaknessLog(logger: Logger) {
   };
 }
 
-function summary({ id, route, clientAddress }: ConnectionRecord): object {
-  return { connection: id, route, client: clientAddress };
+function summary({ id, route, clientAddress, via }: ConnectionRecord): object {
+  return { connection: id, route, client: clientAddress, via: via === '' ? undefined : via };
 }
 
 function details(connection: ConnectionRecord): object {
@@ -149,6 +149,7 @@ function closingFields(connection: ConnectionRecord, reason: CloseReason): objec
     connection: connection.id,
     route: connection.route,
     client: connection.clientAddress,
+    via: connection.via === '' ? undefined : connection.via,
     user: printableName(connection.user),
     server: connection.serverAddress,
     serverVersion: printableName(connection.serverVersion),

@@ -116,6 +116,8 @@ export interface ConnectionRecord {
   readonly route: string;
   /** `203.0.113.7:51234`, `[2001:db8::7]:51234`, or `unix` for a client on a socket file. */
   readonly clientAddress: string;
+  /** Of the balancer whose PROXY header named the client, in the same form; empty where the client itself connected. */
+  readonly via: string;
   /** Unix time in milliseconds. */
   readonly openedAt: number;
   /** Its login was accepted. */
@@ -159,12 +161,15 @@ export function newConnectionRecord({
   id,
   route,
   clientAddress,
-}: Pick<ConnectionRecord, 'id' | 'route' | 'clientAddress'>): ConnectionRecord {
+  via = '',
+}: Pick<ConnectionRecord, 'id' | 'route' | 'clientAddress'> &
+  Partial<Pick<ConnectionRecord, 'via'>>): ConnectionRecord {
   // Not with a spread: V8 would give each record a shape of its own, and look up every field of every packet's counters.
   return {
     id,
     route,
     clientAddress,
+    via,
     openedAt: Date.now(),
     isSession: false,
     serverAddress: '',

@@ -1,6 +1,8 @@
 /** A client's end of its connection, and names for it. */
 import type { Socket } from 'node:net';
 import { formatAddress } from '../config/model.js';
+import type { Endpoint } from '../wire/proxy-protocol.js';
+import type { ProxiedTls } from '../wire/proxy-protocol-tlvs.js';
 import { type ClientLeg, plainAddress } from './legs.js';
 
 export interface ClientEnd {
@@ -9,6 +11,17 @@ export interface ClientEnd {
   /** Numeric; empty on a socket file, and of a client that was gone before it was accepted. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** What a balancer said of it; undefined where it connected itself. */
+  readonly proxied?: Proxied;
+}
+
+export interface Proxied {
+  /** Address and port of the balancer. */
+  readonly via: string;
+  /** Where the client had connected to. */
+  readonly destination: Endpoint;
+  /** The TLS that it used toward the balancer. */
+  readonly tls: ProxiedTls | undefined;
 }
 
 export function clientEndOf(socket: Socket, isUnix: boolean): ClientEnd {

@@ -1,15 +1,17 @@
 /** Serves clients that were accepted: the routes as they run, and the sessions in progress. Needs no listener of its own. */
 import type { Socket } from 'node:net';
 import type { RsaKeySource } from '../auth/rsa-key.js';
+import { Cancellation } from '../cancellation.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
 import { type ProxyError, toProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js';
 import type { Permit } from './admission.js';
 import type { ClientEnd } from './client-address.js';
 import { ignoreErrors } from './legs.js';
-import { certificatesOf, createRoute, type Route } from './route.js';
+import { readProxyHeader } from './proxy-header.js';
+import { certificatesOf, createRoute, isBalancer, type Route } from './route.js';
 import { Session } from './session.js';
-import { SessionSet } from './session-set.js';
+import { SessionSet, shutdown } from './session-set.js';
 
 /** A client that a listener has accepted. Its socket is paused, and nothing has been read of it. */
 export interface Arrival {
@@ -54,6 +56,9 @@ export async function createProxyCore(
   observer: Observer,
 ): Promise<ProxyCore> {
   const sessions = new SessionSet();
+  const serving = new Set<Promise<void>>();
+  /** Cancelled when no new session is to begin. */
+  const stopped = new Cancellation();
   let config = initial;
   let routes = createRoutes(config, secrets, observer);
   await checkOwnKey(config, secrets.ownKey);
@@ -66,34 +71,44 @@ export async function createProxyCore(
     return route;
   };
 
+  const serve = async ({ id, route: name, client: peer, socket }: Arrival, door: Door) => {
+    ignoreErrors(socket);
+    let client = peer;
+    let session: Session | undefined;
+    let permit: Permit | undefined;
+    let refusal: ProxyError | undefined;
+    try {
+      if (isBalancer(routeOf(name), peer))
+        client = await readProxyHeader(socket, peer, config.handshakeTimeout, stopped);
+      permit = await door.enter(name, client, () => session?.hurry());
+    } catch (error) {
+      refusal = toProxyError(error);
+    }
+    // A reload may have come while it waited.
+    const route = routeOf(name);
+    const { connectTimeout, handshakeTimeout } = config;
+    session = new Session(socket, {
+      id,
+      route,
+      currentRoute: () => routes.get(name) ?? route,
+      observer,
+      connectTimeout,
+      handshakeTimeout,
+      refusal,
+      client,
+      onHandshakeEnded: () => permit?.handshakeEnded(),
+    });
+    sessions.add(session);
+    await session.ended;
+    permit?.ended();
+  };
+
   return {
-    serve: async ({ id, route: name, client, socket }, door) => {
-      ignoreErrors(socket);
-      let session: Session | undefined;
-      let permit: Permit | undefined;
-      let refusal: ProxyError | undefined;
-      try {
-        permit = await door.enter(name, client, () => session?.hurry());
-      } catch (error) {
-        refusal = toProxyError(error);
-      }
-      // A reload may have come while it waited.
-      const route = routeOf(name);
-      const { connectTimeout, handshakeTimeout } = config;
-      session = new Session(socket, {
-        id,
-        route,
-        currentRoute: () => routes.get(name) ?? route,
-        observer,
-        connectTimeout,
-        handshakeTimeout,
-        refusal,
-        client,
-        onHandshakeEnded: () => permit?.handshakeEnded(),
-      });
-      sessions.add(session);
-      await session.ended;
-      permit?.ended();
+    serve: (arrival, door) => {
+      const served = serve(arrival, door);
+      serving.add(served);
+      void served.finally(() => serving.delete(served));
+      return served;
     },
     certificates: () => [...routes.values()].flatMap(certificatesOf),
     keptServers: () =>
@@ -111,7 +126,10 @@ export async function createProxyCore(
       };
     },
     end: async (timeoutMs) => {
+      stopped.cancel(shutdown());
       const cut = await sessions.end(timeoutMs);
+      // Those that were refused hear of it.
+      await Promise.all(serving);
       await Promise.all([closing, closeKept(routes, 'shutdown')]);
       return cut;
     },

@@ -8,10 +8,12 @@ import { CLIENT_PLUGIN_AUTH, has } from '../wire/capabilities.js';
 import type { Greeting } from '../wire/greeting.js';
 import { sslRequestFor } from '../wire/login.js';
 import { decodeErr, isErr } from '../wire/replies.js';
+import { announceLate } from './announce-client.js';
 import { authenticate } from './authentication.js';
 import { decodeServerGreeting, decodeServerPacket } from './decoding.js';
 import type { Decision, Opening, SessionTerms } from './dialogue.js';
 import { greetClient, type HandshakeContext, noteServer, type ReceivedLogin } from './greet-client.js';
+import { refusalBehindGreeting } from './header-refusal.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 import { dialogueOf, type PreparedLogin, prepareLogin, sessionTerms } from './login-request.js';
 import { openAuthentication } from './opening.js';
@@ -72,9 +74,9 @@ export async function handshakeLate(
 }
 
 /** In place of a greeting: too many connections, host blocked, host not allowed. It goes through as it is. */
-function passRefusal(client: ClientLeg, server: ServerLeg): HandshakeResult {
-  const { errno } = decodeServerPacket(server.name, () => decodeErr(server.firstPacket));
-  client.port.write(server.firstPacket);
+function passRefusal(client: ClientLeg, server: ServerLeg, refusal = server.firstPacket): HandshakeResult {
+  const { errno } = decodeServerPacket(server.name, () => decodeErr(refusal));
+  client.port.write(refusal);
   server.stage = 'decided';
   return { server, decision: { accepted: false, errno } };
 }
@@ -95,9 +97,13 @@ async function logIn(
   let opening: Opening;
   try {
     opening = opened ?? (await openAuthentication(credential, request, dialogue));
+    const refusal = refusalBehindGreeting(server);
+    if (refusal !== undefined) return passRefusal(client, server, refusal);
+    announceLate(server, context.record.clientTls);
     if (serverTls) {
       if (route.serverTls === undefined) throw new Error('the route has no TLS settings for its server leg');
-      await secureServer(server, route.serverTls, sslRequestFor(login, capabilities), context);
+      const request = sslRequestFor(login, capabilities);
+      await secureServer(server, route.serverTls, request, context);
     }
     server.port.writeSecret(request.encode(opening.identity));
   } finally {

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { LegSecurity } from '../auth/leg-security.js';
 import type { Address } from '../config/model.js';
+import type { TlsDescription } from '../observe/events.js';
 import type { PacketPort } from './packet-port.js';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -38,6 +39,10 @@ export interface ServerLeg {
   stage: 'greeted' | 'upgrading' | 'upgraded' | 'login-sent' | 'asking' | 'decided' | 'idle';
   /** Payload of the SSLRequest that this server got: the login behind it must begin with the same bytes. */
   sslRequest: Buffer | undefined;
+  /** A PROXY header that waits until the client's TLS is known, and then goes ahead of the first packet. */
+  lateHeader?: ((clientTls: TlsDescription) => Buffer) | undefined;
+  /** The server was sent a PROXY header, early or late. */
+  isAnnounced?: boolean;
   /** Where the connection may serve other clients afterwards: each nonce that a client was asked to answer, as latin1. */
   nonces?: Set<string> | undefined;
 }

@@ -19,6 +19,7 @@ import {
   type PacketHeader,
   payloadLengthAt,
 } from '../wire/framing.js';
+import { isProxySignature } from '../wire/proxy-protocol.js';
 import { chunkReader } from './chunk-reader.js';
 
 interface PendingRead {
@@ -88,6 +89,11 @@ export class PacketPort {
     return this.#whenArrived(() => this.#takePacket(), signal, true);
   }
 
+  /** The next packet, where it has come whole already. Throws as `read` rejects. */
+  takeArrived(): Packet | undefined {
+    return this.#takePacket();
+  }
+
   /** The next byte, which stays unread. Rejects as `read` does. */
   peekByte(signal: CancelSignal): Promise<number> {
     return this.#whenArrived(() => {
@@ -109,6 +115,12 @@ export class PacketPort {
     this.socket.write(encodePacket(this.#nextSequenceId, payload));
     this.bytes.out += HEADER_LENGTH + payload.length;
     this.#nextSequenceId = (this.#nextSequenceId + 1) & 0xff;
+  }
+
+  /** Sends bytes that are no packet, ahead of the next one. */
+  writeUnframed(bytes: Buffer): void {
+    this.#corkForThisTurn();
+    this.socket.write(bytes);
   }
 
   /** As `write`, and overwrites the payload at once, and its copy as soon as it has been handed to the system or to TLS. */
@@ -244,6 +256,12 @@ export class PacketPort {
   }
 
   #refusalOf({ payloadLength, sequenceId }: PacketHeader): ProxyError | undefined {
+    if (this.#leg === 'client' && isProxySignature(payloadLength, sequenceId)) {
+      return new ProxyError(
+        'client_proxy_header_refused',
+        'the client began with a PROXY header, and its address is not in --proxy-protocol-from',
+      );
+    }
     if (payloadLength > MAX_HANDSHAKE_PAYLOAD_LENGTH) {
       const what = `a packet of ${payloadLength} bytes before the login was over`;
       return this.#leg === 'client'

@@ -19,6 +19,8 @@ export interface Route {
   /** Undefined where the server leg stays in plaintext. */
   readonly serverTls: ServerLegTls | undefined;
   readonly plaintextNetworks: NetworkList;
+  /** Of balancers, whose connections begin with a PROXY header; undefined where there are none. */
+  readonly balancerNetworks: NetworkList | undefined;
   /** The key that clients encrypt their password with where their leg is in plaintext. */
   readonly rsaKey: RsaKeySource;
   /** Those whose login the proxy checks itself, of this route and of all. */
@@ -49,6 +51,7 @@ export function createRoute(
     clientTls: createClientLegTls(config.client, ticketSecret),
     serverTls,
     plaintextNetworks: new NetworkList(config.client.plaintextFrom),
+    balancerNetworks: config.proxyProtocolFrom && new NetworkList(config.proxyProtocolFrom),
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
     users: users.filter(({ route }) => route === undefined || route === config.name),
     kept: keptServers(config, observer),
@@ -92,4 +95,9 @@ export function mayStayPlaintext(route: Route, client: { isUnix: boolean; remote
   if (client.isUnix) return true;
   if (demandsTls(route.config)) return false;
   return route.plaintextNetworks.has(client.remoteAddress);
+}
+
+/** A balancer connects, on behalf of someone whom it names in a PROXY header. Never on a socket file: there is no address. */
+export function isBalancer({ balancerNetworks }: Route, peer: { remoteAddress: string }): boolean {
+  return balancerNetworks?.has(peer.remoteAddress) === true;
 }

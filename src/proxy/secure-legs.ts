@@ -6,6 +6,7 @@ import { ProxyError } from '../errors.js';
 import type { ConnectionRecord, Observer } from '../observe/events.js';
 import type { ClientLegTls, ServerLegTls } from '../tls/contexts.js';
 import { acceptTls, connectTls, type Upgraded } from '../tls/upgrade.js';
+import { failureBehindHeader, refusalBehindGreeting } from './header-refusal.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 import { PacketPort } from './packet-port.js';
 
@@ -57,6 +58,7 @@ export async function secureServer(
   // Nothing may be said between greeting and TLS; taken for part of what comes encrypted, it would be an injection.
   const early = server.port.socket.readableLength;
   if (early > 0) {
+    refusalBehindGreeting(server);
     throw new ProxyError(
       'server_protocol_error',
       `${server.name} sent ${early} bytes in plaintext behind its greeting`,
@@ -68,7 +70,9 @@ export async function secureServer(
   const host = server.address.kind === 'tcp' ? server.address.host : 'localhost';
   // Not to be broken off when the client goes away: the server would count it as a broken handshake.
   const upgraded = await upgrade(server, 'server', context, (raw) =>
-    connectTls(raw, tls, host, server.name, deadline),
+    connectTls(raw, tls, host, server.name, deadline).catch((error) => {
+      throw failureBehindHeader(server, error);
+    }),
   );
   server.stage = 'upgraded';
   record.serverTls = upgraded.description;

@@ -15,6 +15,8 @@ export interface OpenOptions {
   /** Milliseconds, for each server. */
   readonly connectTimeout: number;
   readonly signal: CancelSignal;
+  /** Sent before the server has said anything: a PROXY header. */
+  readonly header?: Buffer | undefined;
   /** Counted up by what is read and written. */
   readonly bytes?: LegBytes;
   /** Told of each attempt; `seconds` from its beginning to the server's first packet. */
@@ -51,7 +53,10 @@ export async function openServer(servers: readonly Address[], options: OpenOptio
   );
 }
 
-async function openOne(address: Address, { connectTimeout, signal, bytes }: OpenOptions): Promise<ServerLeg> {
+async function openOne(
+  address: Address,
+  { connectTimeout, signal, header, bytes }: OpenOptions,
+): Promise<ServerLeg> {
   const name = formatAddress(address);
   const seconds = connectTimeout / 1000;
   const limit = timeLimit(
@@ -72,6 +77,7 @@ async function openOne(address: Address, { connectTimeout, signal, bytes }: Open
   ignoreErrors(socket);
   try {
     await connected(socket, name, limit.signal);
+    if (header !== undefined) socket.write(header);
     const port = new PacketPort(socket, {
       leg: 'server',
       peer: name,
@@ -79,7 +85,8 @@ async function openOne(address: Address, { connectTimeout, signal, bytes }: Open
     });
     const greeted = async (until: CancelSignal): Promise<ServerLeg> => {
       const { payload: firstPacket } = await port.read(until).catch(notMysql);
-      return { port, address, name, firstPacket, stage: 'greeted', sslRequest: undefined };
+      const isAnnounced = header !== undefined;
+      return { port, address, name, firstPacket, stage: 'greeted', sslRequest: undefined, isAnnounced };
     };
     try {
       return await greeted(limit.signal);

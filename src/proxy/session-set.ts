@@ -11,29 +11,37 @@ const QUIET_MS = 1_000;
 
 export class SessionSet {
   readonly #sessions = new Set<Session>();
+  /** What becomes of a session that begins while the others end. */
+  #onBegin: ((session: Session) => void) | undefined;
 
   /** Until it has ended. */
   add(session: Session): void {
     this.#sessions.add(session);
+    this.#onBegin?.(session);
     void session.ended.finally(() => this.#sessions.delete(session));
   }
 
   /**
    * Resolves when all have ended: by themselves, between two commands, or cut after `timeoutMs` milliseconds. Returns how many
-   * were cut.
+   * were cut. Called again with a shorter time, it ends them by that.
    */
   async end(timeoutMs: number): Promise<number> {
     const reason = shutdown();
     if (timeoutMs > 0) {
       for (const quietMs of [QUIET_MS, 0]) {
-        for (const session of this.#sessions) session.drain(reason, quietMs);
+        this.#all((session) => session.drain(reason, quietMs));
         await this.#endedWithin(timeoutMs / 2);
       }
     }
     const left = [...this.#sessions];
-    for (const session of left) session.stop(reason);
+    this.#all((session) => session.stop(reason));
     await Promise.all(left.map(({ ended }) => ended));
     return left.length;
+  }
+
+  #all(action: (session: Session) => void): void {
+    this.#onBegin = action;
+    for (const session of this.#sessions) action(session);
   }
 
   async #endedWithin(milliseconds: number): Promise<void> {

@@ -15,6 +15,7 @@ import {
 import { isCompressed } from '../wire/capabilities.js';
 import { COM_CHANGE_USER } from '../wire/change-user.js';
 import { CommandTracker } from '../wire/command-tracker.js';
+import { announcementOf } from './announce-client.js';
 import { BoundaryStop } from './boundary-stop.js';
 import { changeUser } from './change-user.js';
 import { type ClientEnd, clientAddressOf, clientHostOf } from './client-address.js';
@@ -96,6 +97,7 @@ export class Session {
       id: options.id,
       route: options.route.config.name,
       clientAddress: clientAddressOf(options.client),
+      via: options.client.proxied?.via ?? '',
     });
     if (passthrough) {
       this.#record.clientTls = PASSED_THROUGH;
@@ -200,11 +202,13 @@ export class Session {
 
   #openServer(): Promise<ServerLeg> {
     const { route, connectTimeout, observer } = this.#options;
-    const { servers } = route.config;
+    const { servers, server: leg } = route.config;
     const record = this.#record;
+    const announcement = announcementOf(leg.proxyProtocol, this.#options.client, this.#client.port.socket);
     this.#server = openServer(servers, {
       connectTimeout,
       signal: this.#deadline,
+      header: announcement.atOnce,
       bytes: record.serverBytes,
       onReached: (address, seconds) => observer.serverReached?.(record, address, seconds),
       onUnreachable: (address, error) => {
@@ -213,6 +217,7 @@ export class Session {
       },
     }).then((server) => {
       record.serverAddress = server.name;
+      server.lateHeader = announcement.late;
       route.kept?.serverReached(server.address === servers[0]);
       return server;
     });

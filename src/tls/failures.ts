@@ -186,6 +186,12 @@ const NO_COMMON_CIPHER =
 const ANSWERED_IN_PLAINTEXT =
   /WRONG_VERSION_NUMBER|HTTP_REQUEST|UNEXPECTED_MESSAGE|PACKET_LENGTH_TOO_LONG|RECORD_LAYER_FAILURE/;
 
+/** Whether the peer answered a TLS handshake with something else, as the failure that was made of it says. */
+export function isAnswerInPlaintext(failure: unknown): boolean {
+  const cause = failure instanceof ProxyError ? failure.cause : undefined;
+  return cause instanceof Error && 'code' in cause && ANSWERED_IN_PLAINTEXT.test(String(cause.code));
+}
+
 /** Whether an error of a socket is OpenSSL's, and so belongs to TLS rather than to the network. */
 export function isTlsError(error: Error): boolean {
   const code = errorCode(error);

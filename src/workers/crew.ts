@@ -11,6 +11,7 @@ import type { Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { Admission } from '../proxy/admission.js';
 import { openEntrance } from '../proxy/entrance.js';
+import { NetworkList } from '../proxy/network-list.js';
 import type { RunningProxy } from '../proxy/proxy.js';
 import { shutdown } from '../proxy/session-set.js';
 import { HandOver } from './hand-over.js';
@@ -44,7 +45,12 @@ export async function startCrew(
   const ownKey = ownRsaKey(config.stateDirectory);
   const ticketSecret = randomBytes(32);
   const workers = (): readonly WorkerProcess[] => places.flatMap(({ worker }) => worker ?? []);
-  const handOver = new HandOver(admission, () => workers().filter(({ isReady }) => isReady));
+  let balancers = balancerNetworks(config);
+  const handOver = new HandOver({
+    admission,
+    readyWorkers: () => workers().filter(({ isReady }) => isReady),
+    isBalancer: (route, client) => balancers.get(route)?.has(client.remoteAddress) === true,
+  });
   const places: readonly Place[] = Array.from(
     { length: count },
     (_, index) =>
@@ -99,6 +105,7 @@ export async function startCrew(
       await Promise.all(all.map((worker) => worker.prepare(message)));
       for (const worker of all) worker.send({ kind: 'use' });
       config = next;
+      balancers = balancerNetworks(next);
       admission.setConfig(next);
     },
     close: async ({ drainDelay = 0, drainTimeout = 0 } = {}) => {
@@ -114,4 +121,11 @@ export async function startCrew(
       return { cut };
     },
   };
+}
+
+/** By route. */
+function balancerNetworks({ routes }: ProxyConfig): ReadonlyMap<string, NetworkList> {
+  return new Map(
+    routes.map(({ name, proxyProtocolFrom = [] }) => [name, new NetworkList(proxyProtocolFrom)]),
+  );
 }

@@ -22,18 +22,23 @@ interface Held {
   verdict: Permit | ProxyError | undefined;
 }
 
+export interface HandOverOptions {
+  readonly admission: Admission;
+  /** Those that take connections, in the order of their places. */
+  readonly readyWorkers: () => readonly WorkerProcess[];
+  /** Whether the connection is made on behalf of somebody else. */
+  readonly isBalancer: (route: string, client: ClientEnd) => boolean;
+}
+
 export class HandOver {
-  readonly #admission: Admission;
-  /** Those that take connections, in the order of their slots. */
-  readonly #readyWorkers: () => readonly WorkerProcess[];
+  readonly #options: HandOverOptions;
   readonly #held = new Map<number, Held>();
   /** Those for which there was no worker. */
   readonly #waiting = new Set<Held>();
   #lastId = 0;
 
-  constructor(admission: Admission, readyWorkers: () => readonly WorkerProcess[]) {
-    this.#admission = admission;
-    this.#readyWorkers = readyWorkers;
+  constructor(options: HandOverOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -53,11 +58,9 @@ export class HandOver {
       verdict: undefined,
     };
     this.#held.set(held.id, held);
-    const hurry = () => held.worker?.send({ kind: 'hurry', id: held.id });
-    this.#admission.enter(route, client, hurry).then(
-      (permit) => this.#decided(held, permit),
-      (error) => this.#decided(held, toProxyError(error)),
-    );
+    // Who it is for stands in a header, which only the worker reads: it asks again.
+    if (this.#options.isBalancer(route, client)) this.#assign(held);
+    else void this.#enter(held, client).then(() => this.#assign(held));
   }
 
   onNews(news: Exclude<News, { kind: 'event' }>): void {
@@ -67,6 +70,8 @@ export class HandOver {
       held.isTaken = true;
       // Closes it in this process only.
       held.socket.destroy();
+    } else if (news.kind === 'enter') {
+      void this.#enter(held, news.client).then(() => sendVerdict(held));
     } else if (news.kind === 'handshake_ended') {
       permitOf(held)?.handshakeEnded();
     } else if (news.kind === 'ended') {
@@ -96,13 +101,22 @@ export class HandOver {
     }
   }
 
-  #decided(held: Held, verdict: Permit | ProxyError): void {
-    held.verdict = verdict;
-    this.#assign(held);
+  /** Never rejects. */
+  async #enter(held: Held, client: ClientEnd): Promise<void> {
+    const { admission } = this.#options;
+    const hurry = () => held.worker?.send({ kind: 'hurry', id: held.id });
+    try {
+      const permit = await admission.enter(held.route, client, hurry);
+      held.verdict = permit;
+      // Meanwhile its worker may have died.
+      if (!this.#held.has(held.id)) permit.ended();
+    } catch (error) {
+      held.verdict = toProxyError(error);
+    }
   }
 
   #assign(held: Held): void {
-    const [first, ...others] = this.#readyWorkers();
+    const [first, ...others] = this.#options.readyWorkers();
     if (first === undefined) {
       held.worker = undefined;
       this.#waiting.add(held);
@@ -115,10 +129,9 @@ export class HandOver {
     );
     held.worker = worker;
     worker.connections += 1;
-    const { id, route, client, socket, verdict } = held;
+    const { id, route, client, socket } = held;
     worker.handOver({ kind: 'connection', id, route, client }, socket);
-    if (verdict instanceof ProxyError) worker.send({ kind: 'refused', id, error: sendError(verdict) });
-    else worker.send({ kind: 'admitted', id });
+    if (held.verdict !== undefined) sendVerdict(held);
   }
 
   #end(held: Held): void {
@@ -127,6 +140,11 @@ export class HandOver {
     if (held.worker !== undefined) held.worker.connections -= 1;
     permitOf(held)?.ended();
   }
+}
+
+function sendVerdict({ id, worker, verdict }: Held): void {
+  if (verdict instanceof ProxyError) worker?.send({ kind: 'refused', id, error: sendError(verdict) });
+  else worker?.send({ kind: 'admitted', id });
 }
 
 function permitOf({ verdict }: Held): Permit | undefined {

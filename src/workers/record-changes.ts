@@ -47,8 +47,8 @@ export class RecordWatch {
   }
 
   start(): RecordStart {
-    const { id, route, clientAddress, openedAt } = this.record;
-    return { id, route, clientAddress, openedAt };
+    const { id, route, clientAddress, via, openedAt } = this.record;
+    return { id, route, clientAddress, via, openedAt };
   }
 
   change(): RecordChange {

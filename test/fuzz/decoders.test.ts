@@ -5,6 +5,7 @@
  * Runs for 10 s, with CI=true for 30 s. The seed is printed; FUZZ_SEED=<seed> runs the same inputs again.
  */
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { assertAnswerIsSafe, assertQuestionIsSafe } from '../../src/auth/password-exposure.js';
@@ -20,6 +21,8 @@ import {
   sslRequestFor,
   withLoginCapabilities,
 } from '../../src/wire/login.js';
+import { decodeProxyHeader, MAX_V2_LENGTH } from '../../src/wire/proxy-protocol.js';
+import { encodeProxyV2, encodeProxyV2WithTls } from '../../src/wire/proxy-protocol-encode.js';
 import { decodeAuthReply, decodeErr } from '../../src/wire/replies.js';
 import { loadRecordings } from '../fixtures/recordings.js';
 import { mutated } from './mutations.js';
@@ -258,6 +261,38 @@ target(
     const { payloadLength, sequenceId } = decodeHeader(bytes);
     assert.ok(payloadLength >= 0 && payloadLength <= 0xffffff);
     assert.ok(sequenceId >= 0 && sequenceId <= 255);
+  }),
+);
+
+/** Headers of both versions, with all that this proxy reads in them. */
+const proxyHeaders = [
+  Buffer.from('PROXY TCP4 203.0.113.7 192.0.2.1 51234 3306\r\n'),
+  Buffer.from('PROXY TCP6 2001:db8::7 ::ffff:192.0.2.1 51234 3306\r\n'),
+  Buffer.from('PROXY UNKNOWN ignored\r\n'),
+  ...['203.0.113.7', '2001:db8::7'].map((address) => {
+    const end = { address, port: 51234 };
+    const tls = { version: 'TLSv1.3', cipher: 'AES', isCertified: true, commonName: 'app' };
+    return encodeProxyV2WithTls({ source: end, destination: end }, tls);
+  }),
+  encodeProxyV2(undefined),
+];
+
+target(
+  'PROXY header',
+  fc.property(packets(proxyHeaders), (bytes) => {
+    const result = decodeInside(bytes, decodeProxyHeader);
+    if (result?.decoded === undefined) return;
+    const { length, endpoints, tls } = result.decoded;
+    assert.ok(length > 0 && length <= bytes.length && length <= MAX_V2_LENGTH);
+    for (const end of endpoints === undefined ? [] : [endpoints.source, endpoints.destination]) {
+      assert.notEqual(isIP(end.address), 0, end.address);
+      assert.ok(Number.isInteger(end.port) && end.port >= 0 && end.port <= 0xffff);
+    }
+    if (tls !== undefined) assert.ok(tls.commonName === '' || tls.isCertified);
+    // What was taken as a whole header was none before its last byte.
+    assert.equal(decodeProxyHeader(bytes.subarray(0, length - 1)), undefined);
+    if (endpoints !== undefined && isIP(endpoints.source.address) === isIP(endpoints.destination.address))
+      assert.deepEqual(decodeProxyHeader(encodeProxyV2(endpoints))?.endpoints, endpoints);
   }),
 );
 

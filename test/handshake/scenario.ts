@@ -67,6 +67,7 @@ export interface ScenarioOptions {
       | 'addressMaxConnections'
       | 'addressConnectionRate'
       | 'addressMaxHandshakes'
+      | 'proxyProtocolFrom'
     >
   >;
   process?: Partial<Omit<ProxyConfig, 'routes'>>;
@@ -99,6 +100,7 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     },
     server: {
       sslMode: 'DISABLED',
+      proxyProtocol: 'off',
       tlsProfile: 'intermediate',
       tlsVersion: ['TLSv1.2', 'TLSv1.3'],
       ...options.server,

@@ -21,6 +21,7 @@ for (const kind of ['mysql9', 'mariadb'] as const) {
       if (running === undefined) return;
       const tls = createServerLegTls({
         sslMode: 'VERIFY_IDENTITY',
+        proxyProtocol: 'off',
         tlsProfile: 'modern',
         tlsVersion: ['TLSv1.3'],
         sslCa: certificates.ca.certificateFile,

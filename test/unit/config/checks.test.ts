@@ -49,6 +49,18 @@ const refused: readonly [what: string, flags: Flags, problems: readonly RegExp[]
   ],
 
   [
+    'a PROXY header on connections that serve several clients',
+    { 'server-proxy-protocol': 'v1', 'reuse-server-connections': true },
+    [
+      /^flag --server-proxy-protocol: v1 can't be kept with --reuse-server-connections: .*remove one of the two$/,
+    ],
+  ],
+  [
+    'the TLS of a client that the proxy does not see',
+    { 'server-proxy-protocol': 'v2-ssl', 'client-ssl-mode': 'PASSTHROUGH' },
+    [/^flag --server-proxy-protocol: v2-ssl .*PASSTHROUGH; write v2$/],
+  ],
+  [
     'PREFERRED without certificate',
     { 'client-ssl-mode': 'PREFERRED' },
     [/^flag --client-ssl-mode: PREFERRED needs --client-ssl-cert and --client-ssl-key; add both$/],
@@ -263,6 +275,18 @@ const warnedTogether: readonly [what: string, flags: Flags, warnings: readonly R
     [notEnforced, /^flag --allow-cleartext: .* in clear from clients in 10\.0\.0\.0\/8/],
   ],
   [
+    'balancers anywhere',
+    { 'proxy-protocol-from': ['10.0.0.5', '0.0.0.0/0'] },
+    [
+      /^flag --proxy-protocol-from: 0\.0\.0\.0\/0 holds public addresses: whoever connects .* can pose as a client at any/,
+    ],
+  ],
+  [
+    'balancers that connect to a socket file',
+    { 'proxy-protocol-from': '10.0.0.5', listen: 'unix:/run/proxy.sock' },
+    [/^flag --proxy-protocol-from: is not used, because --listen names nothing but socket files/],
+  ],
+  [
     'a report that nobody can read, without the admin listener',
     { 'report-plaintext': true, 'admin-listen': 'off' },
     [
@@ -300,6 +324,12 @@ const silent: readonly [what: string, flags: Flags][] = [
       'client-plaintext-from': '10.0.0.0/8',
       'allow-cleartext': true,
     },
+  ],
+  ['balancers in a private network', { 'proxy-protocol-from': '10.0.0.0/24' }],
+  ['a PROXY header with PASSTHROUGH', { 'server-proxy-protocol': 'v2', 'client-ssl-mode': 'PASSTHROUGH' }],
+  [
+    'no PROXY header on kept connections',
+    { 'server-proxy-protocol': 'off', 'reuse-server-connections': true },
   ],
   ['a report where plaintext is allowed anyway', { ...clientPair, 'report-plaintext': true }],
   ['PASSTHROUGH without a report', { 'client-ssl-mode': 'PASSTHROUGH', 'report-plaintext': false }],

@@ -35,6 +35,7 @@ const defaults = {
         plaintextFrom: ['127.0.0.0/8', '::1/128'],
       },
       server: {
+        proxyProtocol: 'off',
         sslMode: 'VERIFY_IDENTITY',
         tlsProfile: 'intermediate',
         tlsVersion: ['TLSv1.2', 'TLSv1.3'],

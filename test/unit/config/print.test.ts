@@ -103,6 +103,7 @@ routes:
       tls-version: [TLSv1.2, TLSv1.3]  # default
       plaintext-from: [10.0.0.0/8, ::1/128]  # environment MYSQL_TLS_PROXY_CLIENT_PLAINTEXT_FROM
     server:
+      proxy-protocol: off  # default
       ssl-mode: VERIFY_CA  # file /proxy.yaml:2
       tls-profile: intermediate  # default
       tls-version: [TLSv1.2, TLSv1.3]  # default

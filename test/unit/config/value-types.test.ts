@@ -85,6 +85,9 @@ const accepted: readonly [option: string, given: unknown, value: unknown][] = [
   ['server-tls-version', 'TLSv1,TLSv1.0', ['TLSv1']],
   ['client-plaintext-from', '10.0.0.0/8', ['10.0.0.0/8']],
   ['client-plaintext-from', ['192.0.2.7', '::1'], ['192.0.2.7/32', '::1/128']],
+  ['proxy-protocol-from', ['10.0.0.5', 'fd00::/64'], ['10.0.0.5/32', 'fd00::/64']],
+  ['server-proxy-protocol', 'V2-SSL', 'v2-ssl'],
+  ['server-proxy-protocol', 'off', 'off'],
   ['server-tls-sni-servername', 'db.example.com', 'db.example.com'],
   ['server-ssl-cipher', 'HIGH:!aNULL@SECLEVEL=0', 'HIGH:!aNULL@SECLEVEL=0'],
 ];

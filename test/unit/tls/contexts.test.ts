@@ -151,7 +151,13 @@ test('a cipher list that names its own security level keeps it', async (t) => {
 test('what each mode of the server leg verifies', () => {
   const files = { sslCa: ca.certificateFile };
   const verified = (sslMode: ServerSslMode, config: Partial<ServerLegConfig> = {}) => {
-    const leg = createServerLegTls({ sslMode, tlsProfile: 'intermediate', tlsVersion: modern, ...config });
+    const leg = createServerLegTls({
+      sslMode,
+      proxyProtocol: 'off',
+      tlsProfile: 'intermediate',
+      tlsVersion: modern,
+      ...config,
+    });
     return leg && [leg.verifyChain, leg.verifyIdentity];
   };
   assert.equal(verified('DISABLED', files), undefined);

@@ -95,6 +95,7 @@ export function clientLeg(identity: SavedIdentity, config: Partial<ClientLegConf
 export function serverLeg(config: Partial<ServerLegConfig> = {}): ServerLegTls {
   const leg = createServerLegTls({
     sslMode: 'VERIFY_IDENTITY',
+    proxyProtocol: 'off',
     tlsProfile: 'intermediate',
     tlsVersion: modern,
     sslCa: ca.certificateFile,

@@ -31,7 +31,12 @@ const route = (fields: Partial<RouteConfig> = {}, client: Partial<ClientLegConfi
     plaintextFrom: [],
     ...client,
   },
-  server: { sslMode: 'REQUIRED', tlsProfile: 'intermediate', tlsVersion: ['TLSv1.2'] },
+  server: {
+    sslMode: 'REQUIRED',
+    proxyProtocol: 'off',
+    tlsProfile: 'intermediate',
+    tlsVersion: ['TLSv1.2'],
+  },
 });
 
 const required = new ProxyError('client_tls_required', 'insecure transport is prohibited');
