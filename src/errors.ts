@@ -321,6 +321,14 @@ export const errorTable = {
     logLevel: 'error',
     cure: "Create the account for the address that the server sees (that of the proxy, or of the client with --server-proxy-protocol), or for any host: 'app'@'%'.",
   },
+  server_refused_health_check: {
+    blame: 'proxy',
+    leg: 'server',
+    errno: 1045,
+    sqlState: '28000',
+    logLevel: 'warn',
+    cure: 'Compare --health-check-user and --health-check-password-file with the account in the server.',
+  },
   server_requires_tls: {
     blame: 'proxy',
     leg: 'server',

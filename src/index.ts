@@ -29,6 +29,8 @@ export type {
   LegBytes,
   LoginAttempt,
   Observer,
+  ServerCheck,
+  ServerHealth,
   TlsDescription,
 } from './observe/events.js';
 export type { TlsWeakness } from './observe/weak-tls.js';

@@ -50,6 +50,7 @@ export async function startService(
           certificates: () => proxy?.certificates() ?? [],
           keptServers: () => proxy?.keptServers() ?? [],
           refresh: async () => proxy?.refresh(),
+          serverConnections: () => proxy?.serverConnections() ?? [],
           unreadyReason,
         });
   let admin: AdminServer | undefined;

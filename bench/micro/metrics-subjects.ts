@@ -58,6 +58,7 @@ function withStatistics(): Counting {
     traffic: () => new Map(),
     commands: new Map([[ROUTE, statistics]]),
     servers: () => [],
+    serverConnections: () => [],
     keptServers: () => [],
     certificates: () => [],
     reloads: () => ({

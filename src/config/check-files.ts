@@ -5,6 +5,7 @@ import { type CertificateFacts, certificateFacts } from '../certs/certificate-fa
 import { opensslReason } from '../certs/pem.js';
 import type { RouteCheck } from './check-route.js';
 import { readCertificates, readKey, readPassphrase, readText } from './pem-files.js';
+import { readSecretFile } from './secret-file.js';
 import { needsLegacyTls } from './tls-profiles.js';
 
 export function checkFiles(check: RouteCheck): void {
@@ -15,6 +16,7 @@ export function checkFiles(check: RouteCheck): void {
   checkServerPair(check);
   checkCrl(check);
   checkRsaKey(check);
+  checkHealthCheckPassword(check);
 }
 
 interface CertificateFile {
@@ -218,5 +220,17 @@ function checkRsaKey(check: RouteCheck): void {
     const range = `${SHORTEST_RSA_KEY_BITS} to ${LONGEST_RSA_KEY_BITS}`;
     const cause = `"${path}" has ${bits} bit, and it must have ${range}`;
     check.problem(option, { code: 'key_unusable', cause, cure });
+  }
+}
+
+function checkHealthCheckPassword({ route, problem }: RouteCheck): void {
+  const option = 'health-check-password-file';
+  const path = route.healthCheckPasswordFile;
+  if (path === undefined) return;
+  // Someone may have given the password itself, which must not end up in a log.
+  const reading = readSecretFile(path, 'the file (not named here, in case it is the password itself)');
+  if ('fault' in reading) problem(option, reading.fault);
+  else if (/^\r?\n?$/.test(reading.bytes.toString('latin1'))) {
+    problem(option, `"${path}" is empty; write the password into its first line`);
   }
 }

@@ -24,6 +24,7 @@ const legs = ['client', 'server'] as const;
 
 export function checkRoute(check: RouteCheck): void {
   checkServers(check);
+  checkHealthChecks(check);
   checkSocketPaths(check);
   checkPassthrough(check);
   checkPairs(check);
@@ -37,7 +38,7 @@ export function checkRoute(check: RouteCheck): void {
   checkCiphers(check);
 }
 
-function checkServers({ route, given, problem }: RouteCheck): void {
+function checkServers({ route, given, problem, warn }: RouteCheck): void {
   if (route.servers.length === 0 && !given('server')) {
     problem('server', 'is missing; name the MySQL server, as in --server db.example.com:3306');
   }
@@ -50,10 +51,40 @@ function checkServers({ route, given, problem }: RouteCheck): void {
         'password. Use HOST:PORT, or add --allow-socket-server if there are no such accounts',
     );
   }
+  const names = route.servers.map(formatAddress);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) warn('server', `${twice} is given twice, and counts once`);
   const listening = new Set(route.listen.map(formatAddress));
   const itself = route.servers.find((server) => listening.has(formatAddress(server)));
   if (itself !== undefined) {
     problem('server', `${formatAddress(itself)} is where the proxy itself listens; name the MySQL server`);
+  }
+}
+
+function checkHealthChecks({ route, given, problem, warn }: RouteCheck): void {
+  const { healthCheckUser: user, healthCheckPasswordFile: file, healthCheckInterval: interval } = route;
+  if (user !== undefined && file === undefined) {
+    problem('health-check-user', 'is given without its password; add --health-check-password-file');
+  }
+  if (file !== undefined && user === undefined) {
+    problem('health-check-password-file', 'is given without the user; add --health-check-user');
+  }
+  if (interval === undefined && user !== undefined) {
+    warn('health-check-user', 'is not used without health checks; give --health-check-interval');
+  }
+  if (route.servers.length === 1 && given('routing-strategy')) {
+    warn(
+      'routing-strategy',
+      'is not used with one server; name another with --server, or remove this option',
+    );
+  }
+  const server = serverInPlaintext(route);
+  if (user !== undefined && server !== undefined && route.client.sslMode !== 'PASSTHROUGH') {
+    warn(
+      'health-check-user',
+      `with --server-ssl-mode ${route.server.sslMode} to ${formatAddress(server)}, whoever is on the way can pose as the ` +
+        'server and get the password of health checks; use VERIFY_IDENTITY',
+    );
   }
 }
 
@@ -91,7 +122,13 @@ const ownTlsOptions = [
 ];
 
 /** Options that say how the proxy takes part in the login. */
-const authenticationOptions = ['auth-bridge', 'allow-cleartext', 'rsa-private-key'];
+const authenticationOptions = [
+  'auth-bridge',
+  'allow-cleartext',
+  'rsa-private-key',
+  'health-check-user',
+  'health-check-password-file',
+];
 
 /** Options of server connections that serve one client after the other. */
 const reuseOptions = ['reuse-server-connections', 'reuse-idle-timeout', 'reuse-max'];

@@ -15,6 +15,12 @@ export type ProxyProtocol = 'off' | 'v1' | 'v2' | 'v2-ssl';
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
+/**
+ * Which server a connection goes to: the first that is not left out, each in turn, or the one with the fewest open
+ * connections.
+ */
+export type RoutingStrategy = 'first-available' | 'round-robin' | 'least-connections';
+
 export type TlsProfile = 'modern' | 'intermediate' | 'legacy';
 
 /** A TCP address or the path of a unix socket file; to listen on, or of a server. */
@@ -69,8 +75,14 @@ export interface RouteConfig {
   readonly listenMode: number;
   /** Networks in CIDR notation whose connections begin with a PROXY header. */
   readonly proxyProtocolFrom?: readonly string[];
-  /** At least one, in the order in which they are tried. */
+  /** At least one; `first-available` tries them in this order. */
   readonly servers: readonly Address[];
+  readonly routingStrategy: RoutingStrategy;
+  /** Milliseconds between two health checks of a server. Undefined: there are none. */
+  readonly healthCheckInterval?: number;
+  /** Health checks log in as this user; given together with the file, absolute, that holds the password. */
+  readonly healthCheckUser?: string;
+  readonly healthCheckPasswordFile?: string;
   readonly allowSocketServer: boolean;
   /** `sha256`: clients that can't do the plugin of the server's account give their password to the proxy. */
   readonly authBridge: 'off' | 'sha256';

@@ -11,6 +11,7 @@ import {
   countOrAuto,
   directoryPath,
   duration,
+  durationOrOff,
   durationOrZero,
   fileMode,
   filePath,
@@ -26,6 +27,7 @@ import {
   switchedOn,
   tlsProfile,
   tlsVersion,
+  userName,
 } from './value-types.js';
 
 const repeatable = { commas: false } as const;
@@ -38,6 +40,8 @@ function versionsOfProfile(leg: 'client' | 'server', { value }: DefaultContext):
   const profile = Object.entries(tlsProfiles).find(([name]) => name === value(`${leg}-tls-profile`))?.[1];
   return (profile ?? tlsProfiles.intermediate).versions.join(',');
 }
+
+const hasSeveral = (values: unknown): boolean => Array.isArray(values) && values.length > 1;
 
 const profileDescription =
   'modern (TLSv1.3 only), intermediate (TLSv1.2 and TLSv1.3 with forward secrecy and authenticated encryption) or ' +
@@ -83,7 +87,45 @@ export const optionTable = [
     type: serverAddress,
     list: repeatable,
     metavar: 'HOST[:PORT]',
-    description: 'The MySQL server (port 3306 when left out); of several, the first that answers is used',
+    description: 'The MySQL server (port 3306 when left out); of several, routing-strategy chooses',
+  }),
+  defineOption({
+    name: 'routing-strategy',
+    scope: 'route',
+    type: oneOf(['first-available', 'round-robin', 'least-connections']),
+    metavar: 'STRATEGY',
+    description:
+      'Which of several servers a connection goes to: first-available (the first, in the order given), round-robin (each ' +
+      'in turn) or least-connections (the one with the fewest open connections). One that failed is left out for a ' +
+      'while; see docs/servers.md',
+    default: 'first-available',
+  }),
+  defineOption({
+    name: 'health-check-interval',
+    scope: 'route',
+    type: durationOrOff,
+    metavar: 'DURATION|off',
+    description:
+      'How often each server is checked: TCP, greeting and TLS as for a client, and a login with health-check-user',
+    default: ({ value }) => (hasSeveral(value('server')) ? '10s' : 'off'),
+    defaultText: '10s for a route with several servers, else off',
+  }),
+  defineOption({
+    name: 'health-check-user',
+    scope: 'route',
+    type: userName,
+    metavar: 'USER',
+    description:
+      'Log in as this user at each health check. Without it, a check leaves with a login that the server refuses',
+  }),
+  defineOption({
+    name: 'health-check-password-file',
+    scope: 'route',
+    type: filePath,
+    metavar: 'FILE',
+    description: 'File that holds the password of health-check-user',
+    file: true,
+    secret: true,
   }),
   defineOption({
     name: 'allow-socket-server',

@@ -77,23 +77,32 @@ export const durationOrZero: ValueType<number, string | number> = valueType(
   formatDuration,
 );
 
-/** As `duration`, up to a week. Undefined stands for `off`. */
-export const longDurationOrOff: ValueType<number | undefined, string | number | boolean> = valueType(
-  z.union(
-    [
-      text({ pattern: '^(off|[0-9]+(\\.[0-9]+)?(ms|s|m|h)?)$', examples: ['off', '10m', '8h'] }),
-      z.number(),
-      z.boolean(),
-    ],
-    { error: 'must be a duration or off' },
-  ),
-  (given) => {
-    if (given === false || String(given).toLowerCase() === 'off') return undefined;
-    if (given === true) throw new UnusableValue('must be a duration or off');
-    return readDuration(given, 1, 7 * 24 * UNITS.h);
-  },
-  (milliseconds) => (milliseconds === undefined ? 'off' : formatDuration(milliseconds)),
-);
+const durationOrOffUpTo = (
+  longest: number,
+  examples: readonly string[],
+): ValueType<number | undefined, string | number | boolean> =>
+  valueType(
+    z.union(
+      [
+        text({ pattern: '^(off|[0-9]+(\\.[0-9]+)?(ms|s|m|h)?)$', examples: [...examples] }),
+        z.number(),
+        z.boolean(),
+      ],
+      { error: 'must be a duration or off' },
+    ),
+    (given): number | undefined => {
+      if (given === false || String(given).toLowerCase() === 'off') return undefined;
+      if (given === true) throw new UnusableValue('must be a duration or off');
+      return readDuration(given, 1, longest);
+    },
+    (milliseconds) => (milliseconds === undefined ? 'off' : formatDuration(milliseconds)),
+  );
+
+/** As `duration`. Undefined stands for `off`. */
+export const durationOrOff = durationOrOffUpTo(UNITS.h, ['10s', 'off']);
+
+/** The same up to a week. */
+export const longDurationOrOff = durationOrOffUpTo(7 * 24 * UNITS.h, ['off', '10m', '8h']);
 
 /** `50/s`, `600/m`, `10000/h`. */
 export const rate: ValueType<Rate, string> = valueType<Rate, string>(
@@ -105,6 +114,17 @@ export const rate: ValueType<Rate, string> = valueType<Rate, string>(
     return { count: Number(number), periodMs: UNITS[unit as 's' | 'm' | 'h'] };
   },
   ({ count, periodMs }) => `${count}/${Object.entries(UNITS).find(([, ms]) => ms === periodMs)?.[0]}`,
+);
+
+/** A name as servers know it. */
+export const userName: ValueType<string, string> = valueType(
+  text(),
+  (given) => {
+    if (given === '') throw new UnusableValue('is empty; write the name of an account');
+    if (given.includes('\0')) throw new UnusableValue('must not hold a zero byte');
+    return given;
+  },
+  (name) => name,
 );
 
 /** A whole number of at least 1. */

@@ -74,10 +74,11 @@ export async function tryLogin(
 }
 
 function proxyConfig(route: RouteConfig, { connectTimeout, handshakeTimeout }: VisitLimits): ProxyConfig {
+  const { healthCheckInterval: _, ...unchecked } = route;
   return {
     routes: [
       {
-        ...route,
+        ...unchecked,
         listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
         client: {
           sslMode: 'DISABLED',

@@ -6,27 +6,17 @@
 import type { DetailedPeerCertificate } from 'node:tls';
 import { Cancellation, type CancelSignal } from '../cancellation.js';
 import type { Address } from '../config/model.js';
-import { errorTable, ProxyError, serverRefusal } from '../errors.js';
-import { type ConnectionRecord, newConnectionRecord, type TlsDescription } from '../observe/events.js';
-import { decodeServerGreeting, decodeServerPacket } from '../proxy/decoding.js';
-import { type LastWord, leaveServer } from '../proxy/leave-server.js';
+import { ProxyError } from '../errors.js';
+import type { ConnectionRecord, TlsDescription } from '../observe/events.js';
+import { leaveServer } from '../proxy/leave-server.js';
 import type { ServerLeg } from '../proxy/legs.js';
-import { secureServer } from '../proxy/secure-legs.js';
+import { greetingOf, ownRecord, secureOwn, verdictOnTls } from '../proxy/own-connection.js';
 import { openServer } from '../proxy/servers.js';
 import { timeLimit } from '../proxy/time-limit.js';
 import type { ServerLegTls } from '../tls/contexts.js';
-import { clientCertificateFailure } from '../tls/failures.js';
 import { peerCertificate } from '../tls/upgrade.js';
-import {
-  CLIENT_PLUGIN_AUTH,
-  CLIENT_PROTOCOL_41,
-  CLIENT_SECURE_CONNECTION,
-  CLIENT_SSL,
-  has,
-} from '../wire/capabilities.js';
+import { CLIENT_SSL, has } from '../wire/capabilities.js';
 import type { Greeting } from '../wire/greeting.js';
-import { encodeLoginHead } from '../wire/login.js';
-import { decodeErr, isErr } from '../wire/replies.js';
 
 export interface VisitLimits {
   /** Milliseconds, for the TCP connection and the greeting. */
@@ -60,7 +50,7 @@ export async function visit(
   tls: ServerLegTls | undefined,
   limits: VisitLimits,
 ): Promise<Visit> {
-  const server = await openServer([address], {
+  const server = await openServer(address, {
     connectTimeout: limits.connectTimeout,
     header: limits.header,
     signal: new Cancellation(),
@@ -71,8 +61,7 @@ export async function visit(
   );
   let failure: ProxyError | undefined;
   let refusedWith: number | undefined;
-  const record = newConnectionRecord({ id: 0, route: 'doctor', clientAddress: '' });
-  record.serverAddress = server.name;
+  const record = ownRecord(server.name);
   let certificate: DetailedPeerCertificate | undefined;
   let greeting: Greeting;
   try {
@@ -99,44 +88,15 @@ export async function visit(
 async function secure(
   server: ServerLeg,
   tls: ServerLegTls,
-  { capabilities, characterSet }: Greeting,
+  greeting: Greeting,
   record: ConnectionRecord,
   signal: CancelSignal,
 ): Promise<ProxyError | undefined> {
-  const flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH | CLIENT_SSL;
-  const request = encodeLoginHead((capabilities & flags) >>> 0, characterSet);
   try {
-    await secureServer(server, tls, request, {
-      record,
-      observer: {},
-      deadline: signal,
-      signal,
-      onClientGone: () => {},
-    });
+    await secureOwn(server, tls, greeting, record, signal);
     return undefined;
   } catch (error) {
     if (error instanceof ProxyError) return error;
     throw error;
   }
-}
-
-function greetingOf({ name, firstPacket }: ServerLeg): Greeting {
-  if (!isErr(firstPacket)) return decodeServerGreeting(name, firstPacket);
-  const { errno, message } = decodeServerPacket(name, () => decodeErr(firstPacket));
-  throw new ProxyError(
-    serverRefusal(errno) ?? 'server_closed',
-    `${name} refuses with error ${errno}: ${message}`,
-  );
-}
-
-/**
- * With TLS 1.3 a server refuses a client certificate after the handshake: by an alert, or by closing without a word. A
- * proxy of this kind sends an ERR, which others send for nothing else.
- */
-function verdictOnTls(lastWord: LastWord): ProxyError | undefined {
-  if (lastWord instanceof ProxyError)
-    return /^server_(re(fused|quires)_|closed$)/.test(lastWord.code) ? lastWord : undefined;
-  if (lastWord?.errno !== errorTable.client_certificate_rejected.errno) return undefined;
-  const isMissing = lastWord.message.includes(clientCertificateFailure(undefined).what);
-  return new ProxyError(isMissing ? 'server_requires_key_pair' : 'server_refused_key_pair', lastWord.message);
 }

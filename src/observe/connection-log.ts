@@ -11,6 +11,7 @@ import type {
   TlsDescription,
 } from './events.js';
 import { codeOfRefusal, type FailureCode } from './failure-code.js';
+import { logServerHealth } from './health-log.js';
 import type { Log, Logger } from './log.js';
 import { RepeatLimiter } from './repeats.js';
 import { weakTls } from './weak-tls.js';
@@ -67,6 +68,7 @@ export function logObserver(log: Pick<Log, 'logger' | 'beforeClose'>): Observer 
         { worker, restart_seconds: restartSeconds },
         `worker ${worker} ${how}, and its connections with it; another one starts ${restartSeconds === 0 ? 'now' : `in ${restartSeconds} s`}`,
       ),
+    ...logServerHealth(log),
     closed: (connection, reason) => {
       // Health checks and port scans open and close the port without a word.
       const isSilent = !connection.isSession && connection.clientBytes.in === 0;

@@ -83,6 +83,40 @@ export interface ReuseJudgement {
   readonly because: string | undefined;
 }
 
+/** Connections of a route to a server that are open now: being made, in use, or waiting for another client. */
+export interface ServerConnections {
+  readonly route: string;
+  /** `HOST:PORT`. */
+  readonly server: string;
+  readonly count: number;
+}
+
+/** What an attempt to connect to a server, or a check, said of its health. */
+export interface ServerHealth {
+  readonly route: string;
+  /** `HOST:PORT`. */
+  readonly server: string;
+  /** Why the server is left out; undefined: it is not. */
+  readonly error?: ProxyError | undefined;
+  /** It was otherwise before. */
+  readonly changed: boolean;
+  readonly by: 'client' | 'check';
+  /** The route has no other server. */
+  readonly isOnly: boolean;
+}
+
+export interface ServerCheck {
+  readonly route: string;
+  /** `HOST:PORT`. */
+  readonly server: string;
+  /** `denied`: the server works, and refuses the user of health checks. */
+  readonly result: 'success' | 'failure' | 'denied';
+  /** From its beginning to the server's greeting; undefined where it did not come so far. */
+  readonly greetedAfter: number | undefined;
+  /** Undefined after a success. */
+  readonly error: ProxyError | undefined;
+}
+
 /** A certificate that a leg uses, or that its peer showed. */
 export interface CertificateInUse extends CertificateFact {
   readonly route: string;
@@ -204,7 +238,10 @@ export interface Observer {
   opened?(connection: ConnectionRecord): void;
   /** A server greeted. `seconds`: from the beginning of the attempt, name lookup included. */
   serverReached?(connection: ConnectionRecord, server: string, seconds: number): void;
-  /** One of the route's servers did not greet; the next one is tried, or `failed` follows. */
+  /**
+   * One of the route's servers did not greet, or sent an error in place of it; the next one is tried, or `failed` or
+   * `refused` follows.
+   */
   serverUnreachable?(connection: ConnectionRecord, server: string, error: ProxyError): void;
   /** A TLS handshake ended well; the connection's `clientTls` or `serverTls` has just been set. */
   tlsEstablished?(connection: ConnectionRecord, leg: 'client' | 'server'): void;
@@ -230,6 +267,10 @@ export interface Observer {
   failed?(connection: ConnectionRecord, error: ProxyError, attempt?: LoginAttempt): void;
   /** The server refused the login (its own ERR went through unchanged). */
   refused?(connection: ConnectionRecord, errno: number): void;
+  /** A server is up for the first time or again, or failed; at any time. */
+  serverHealth?(health: ServerHealth): void;
+  /** A health check is over; after the `serverHealth` that it led to. */
+  serverChecked?(check: ServerCheck): void;
   /** Of `--reuse-server-connections`, at any time. */
   reuseJudged?(judgement: ReuseJudgement): void;
   /** A server connection ended between two clients; `server` as `HOST:PORT`. At any time. */

@@ -58,6 +58,7 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
     servers: () => servers.all(),
     certificates: () => proxy.certificates(),
     keptServers: () => proxy.keptServers(),
+    serverConnections: () => proxy.serverConnections(),
     reloads: () => reloads,
   });
   const history = new History(live, [...commands.values()]);

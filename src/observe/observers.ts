@@ -31,6 +31,8 @@ export function combineObservers(observers: readonly Observer[]): Observer {
       tell((observer) => observer.userChangeRefused?.(connection, errno, attempt)),
     failed: (connection, error, attempt) => tell((observer) => observer.failed?.(connection, error, attempt)),
     refused: (connection, errno) => tell((observer) => observer.refused?.(connection, errno)),
+    serverHealth: (health) => tell((observer) => observer.serverHealth?.(health)),
+    serverChecked: (check) => tell((observer) => observer.serverChecked?.(check)),
     reuseJudged: (judgement) => tell((observer) => observer.reuseJudged?.(judgement)),
     keptServerEnded: (route, server, reason) =>
       tell((observer) => observer.keptServerEnded?.(route, server, reason)),

@@ -9,9 +9,8 @@ import { isFastAuthSuccess } from '../auth/caching-sha2-password.js';
 import { legsAreEqual } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
 import { NONCE_LENGTH, nonceIn } from '../auth/nonce.js';
-import { answerWithPassword, type PasswordAnswer, passwordItself } from '../auth/password-answer.js';
+import { passwordItself } from '../auth/password-answer.js';
 import { asksForPassword, assertAnswerIsSafe, assertQuestionIsSafe } from '../auth/password-exposure.js';
-import { decodePublicKey, encryptPassword } from '../auth/rsa-exchange.js';
 import { wellFormed } from '../auth/well-formed.js';
 import { ProxyError } from '../errors.js';
 import type { Packet } from '../wire/framing.js';
@@ -20,7 +19,8 @@ import { accessDenied } from './access-denied.js';
 import { askForPassword, canBeBridged, receivePassword } from './client-password.js';
 import { decodeServerPacket } from './decoding.js';
 import type { ClientAbilities, Decision, Dialogue, Opening } from './dialogue.js';
-import { type ClientLeg, type ServerLeg, smallCopy } from './legs.js';
+import { type ClientLeg, smallCopy } from './legs.js';
+import { answerInstead, sendAnswer, sendEncrypted } from './server-answers.js';
 import { nonceKey } from './server-origin.js';
 
 /** Dialogues of Kerberos and PAM take under ten rounds; an endless one is a fault. */
@@ -73,7 +73,7 @@ export async function authenticate(opening: Opening, dialogue: Dialogue, first?:
       waitsForKey =
         password === undefined
           ? await relayQuestion(reply, payload, { plugin, nonce, abilities }, dialogue)
-          : await answerInstead(reply, plugin, nonce, password, dialogue);
+          : await answerInstead(reply, plugin, nonce, password, server, dialogue.legs.server);
     }
   } finally {
     password?.fill(0);
@@ -96,7 +96,7 @@ function accept(payload: Buffer, beforeOk: Buffer | undefined, { client, server 
  * What a server says of an account that nobody can log in to with this password: 1045 and 1698 access denied, 1862
  * password expired, 3118 and 4151 (MariaDB) account locked, 3955 locked after too many wrong passwords.
  */
-const ACCOUNT_ERRORS: ReadonlySet<number> = new Set([1045, 1698, 1862, 3118, 3955, 4151]);
+export const ACCOUNT_ERRORS: ReadonlySet<number> = new Set([1045, 1698, 1862, 3118, 3955, 4151]);
 
 /** `isFileToBlame`: the client's own password was right, and the proxy logged in with the one in the file. */
 function refuse(
@@ -159,7 +159,7 @@ async function relayQuestion(
   }
   record.authentication = 'translated';
   const password = await receivePassword(answer, plugin, nonce, dialogue);
-  const waits = send(passwordItself(plugin, password, legs.server), password, plugin, server);
+  const waits = sendAnswer(passwordItself(plugin, password, legs.server), password, plugin, server);
   if (waits === undefined) password.fill(0);
   return waits;
 }
@@ -170,53 +170,5 @@ function rememberNonce(
 ): void {
   if (plugin === NATIVE_PASSWORD && data.length === NONCE_LENGTH + 1) {
     client.nativeNonce = smallCopy(nonceIn(data));
-  }
-}
-
-/** Returns the password if it has to wait for the server's RSA key. */
-async function answerInstead(
-  question: AuthReply,
-  plugin: string,
-  nonce: Buffer,
-  password: Buffer,
-  { server, legs }: Dialogue,
-): Promise<Buffer | undefined> {
-  const answer = await answerWithPassword(question, plugin, password, nonce, legs.server);
-  return send(answer, password, plugin, server);
-}
-
-function send(
-  answer: PasswordAnswer,
-  password: Buffer,
-  plugin: string,
-  server: ServerLeg,
-): Buffer | undefined {
-  if (answer.kind === 'impossible') {
-    throw new ProxyError(
-      'server_plugin_unsupported',
-      `${server.name} authenticates the account with ${plugin}, which the proxy can not answer for the client${answer.because}`,
-    );
-  }
-  if (answer.kind === 'packet') server.port.writeSecret(answer.payload);
-  if (answer.kind === 'key-needed') server.port.write(answer.request);
-  server.stage = 'login-sent';
-  return answer.kind === 'key-needed' ? Buffer.from(password) : undefined;
-}
-
-/** Answers the server's RSA key with the password, and overwrites it. */
-function sendEncrypted(reply: AuthReply, password: Buffer, nonce: Buffer, server: ServerLeg): void {
-  try {
-    if (reply.kind !== 'auth-more-data') throw new Error(`it sent ${reply.kind} instead`);
-    server.port.write(encryptPassword(decodePublicKey(reply.data), password, nonceIn(nonce)));
-    server.stage = 'login-sent';
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ProxyError(
-      'server_rsa_key_unusable',
-      `the password can not be encrypted with the RSA public key of ${server.name}: ${why}`,
-      { cause: error },
-    );
-  } finally {
-    password.fill(0);
   }
 }

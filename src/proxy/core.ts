@@ -4,7 +4,7 @@ import type { RsaKeySource } from '../auth/rsa-key.js';
 import { Cancellation } from '../cancellation.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
 import { type ProxyError, toProxyError } from '../errors.js';
-import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js';
+import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '../observe/events.js';
 import type { Permit } from './admission.js';
 import type { ClientEnd } from './client-address.js';
 import { ignoreErrors } from './legs.js';
@@ -35,6 +35,8 @@ export interface ProxyCore {
   certificates(): readonly CertificateInUse[];
   /** Server connections that wait for a client, of each route that keeps some. */
   keptServers(): readonly KeptCount[];
+  /** Open connections to each server of each route. */
+  serverConnections(): readonly ServerConnections[];
   /** Reads the files of another configuration. Returns what puts it to use for new connections; rejects where one is unusable. */
   prepare(config: ProxyConfig): Promise<() => void>;
   /** As `SessionSet.end`; then nothing is open any more. */
@@ -62,6 +64,7 @@ export async function createProxyCore(
   let config = initial;
   let routes = createRoutes(config, secrets, observer);
   await checkOwnKey(config, secrets.ownKey);
+  startChecks(routes);
   /** Of the routes before the latest reload. */
   let closing: Promise<void> = Promise.resolve();
 
@@ -115,44 +118,57 @@ export async function createProxyCore(
       [...routes.values()].flatMap(({ config: { name }, kept }) =>
         kept === undefined ? [] : [{ route: name, count: kept.size }],
       ),
+    serverConnections: () => [...routes.values()].flatMap(({ pool }) => pool.connections()),
     prepare: async (next) => {
       const nextRoutes = createRoutes(next, secrets, observer, routes);
       await checkOwnKey(next, secrets.ownKey);
       return () => {
         // Nothing that was agreed on before the reload is given to anyone behind it.
-        closing = closeKept(routes, 'reload');
+        closing = endRoutes(routes, 'reload');
         routes = nextRoutes;
         config = next;
+        startChecks(routes);
       };
     },
     end: async (timeoutMs) => {
       stopped.cancel(shutdown());
+      const unchecked = endChecks(routes);
       const cut = await sessions.end(timeoutMs);
       // Those that were refused hear of it.
       await Promise.all(serving);
-      await Promise.all([closing, closeKept(routes, 'shutdown')]);
+      await Promise.all([closing, unchecked, endRoutes(routes, 'shutdown')]);
       return cut;
     },
   };
 }
 
 function createRoutes(
-  { routes, users }: ProxyConfig,
+  { routes, users, connectTimeout, handshakeTimeout }: ProxyConfig,
   secrets: ProxySecrets,
   observer: Observer,
   before?: ReadonlyMap<string, Route>,
 ): ReadonlyMap<string, Route> {
+  const surroundings = { users, secrets, observer, connectTimeout, handshakeTimeout };
   return new Map(
     routes.map((route) => [
       route.name,
-      createRoute(route, users, secrets, observer, before?.get(route.name)),
+      createRoute(route, { ...surroundings, before: before?.get(route.name) }),
     ]),
   );
 }
 
+function startChecks(routes: ReadonlyMap<string, Route>): void {
+  for (const { monitor } of routes.values()) monitor?.start();
+}
+
+async function endChecks(routes: ReadonlyMap<string, Route>): Promise<void> {
+  await Promise.all([...routes.values()].map(({ monitor }) => monitor?.close()));
+}
+
 /** Sessions that go on end their server's connection when they are over. */
-async function closeKept(routes: ReadonlyMap<string, Route>, reason: 'reload' | 'shutdown'): Promise<void> {
-  await Promise.all([...routes.values()].map(({ kept }) => kept?.close(reason)));
+async function endRoutes(routes: ReadonlyMap<string, Route>, reason: 'reload' | 'shutdown'): Promise<void> {
+  const closed = [...routes.values()].map(({ kept }) => kept?.close(reason));
+  await Promise.all([...closed, endChecks(routes)]);
 }
 
 /** What is wrong with the key that is kept should be known now, not when the first client needs it. */

@@ -33,7 +33,7 @@ const MAX_AGE_MS = 3_600_000;
 /** Nonces and the memory of the server grow with each. */
 const MAX_CLIENTS = 1_000;
 
-/** Client addresses that are remembered, the latest. */
+/** Client addresses that are remembered, with each server the latest. */
 const MAX_CLIENT_HOSTS = 4_096;
 
 /** That broke off; a server that can not be probed is not to be bothered for ever. */
@@ -61,13 +61,12 @@ export class KeptServers {
   readonly #beingReset = new Set<KeptConnection>();
   /** By server and version. */
   readonly #judgements = new Map<string, Judgement>();
-  /** What the latest client of an address had: by this it is greeted before it has said anything. */
+  /** What the latest client of an address had on a server: by this the next is greeted before it has said anything. */
   readonly #fits = new Map<string, string>();
   /** Addresses with a client that can not be asked anew. */
   readonly #unableHosts = new Set<string>();
   readonly #leaving = new Set<Promise<unknown>>();
   readonly #hurry = new Cancellation();
-  #firstServerAnswers = true;
   #closedBy: KeptEnd | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -85,33 +84,28 @@ export class KeptServers {
     return this.#closedBy === undefined && this.#judgement(origin).state !== 'unsafe' && !isWornOut(origin);
   }
 
-  /** The one that a client from this address is to be greeted for; undefined: it needs a new one. */
-  take(host: string): Reservation | undefined {
-    if (this.#waiting.length === 0 || !this.#firstServerAnswers || this.#unableHosts.has(host))
-      return undefined;
-    const fit = this.#fits.get(host);
+  /** One to this server that a client from this address is to be greeted for; undefined: it needs a new one. */
+  take(host: string, server: string): Reservation | undefined {
+    if (this.#waiting.length === 0 || this.#unableHosts.has(host)) return undefined;
+    const fit = this.#fits.get(fitKey(host, server));
     // The one kept last: its session is still in the caches of the server.
-    const at = this.#waiting.findLastIndex(({ origin }) => origin.fit === fit);
+    const at = this.#waiting.findLastIndex(({ origin }) => origin.name === server && origin.fit === fit);
     const [found] = at === -1 ? [] : this.#waiting.splice(at, 1);
     return found && new Reservation(this, found, host);
   }
 
   /** A client has been let in. */
-  learn(host: string, { fit }: ServerOrigin): void {
-    if (this.#fits.get(host) === fit) return;
+  learn(host: string, { name, fit }: ServerOrigin): void {
+    const key = fitKey(host, name);
+    if (this.#fits.get(key) === fit) return;
     const [oldest] = this.#fits.keys();
     if (this.#fits.size >= MAX_CLIENT_HOSTS && oldest !== undefined) this.#fits.delete(oldest);
-    this.#fits.set(host, fit);
+    this.#fits.set(key, fit);
   }
 
   /** A client of this address can not be served by a kept connection: all of them get new ones. */
   neverServe(host: string): void {
     if (this.#unableHosts.size < MAX_CLIENT_HOSTS) this.#unableHosts.add(host);
-  }
-
-  /** A server greeted. While another one than the first is used, no kept one of the first is. */
-  serverReached(isFirst: boolean): void {
-    this.#firstServerAnswers = isFirst;
   }
 
   /** Takes over the connection of a session that is over, and waits for a command. The socket has no other listeners. */
@@ -155,9 +149,9 @@ export class KeptServers {
       if (judgementKey(kept.origin) === key) this.#remove(kept, 'unsafe');
   }
 
-  /** The server has no place for another connection: all that wait end. */
-  makeRoom(): void {
-    for (const kept of [...this.#waiting]) this.#remove(kept, 'server_full');
+  /** The server has no place for another connection: those of it that wait end. */
+  makeRoom(server: string): void {
+    for (const kept of [...this.#waiting]) if (kept.origin.name === server) this.#remove(kept, 'server_full');
   }
 
   /** Ends all that wait, and from now on each that is offered. Resolves when they are closed. */
@@ -303,4 +297,8 @@ function isWornOut({ openedAt, clients }: ServerOrigin): boolean {
 
 function judgementKey({ name, greeting }: ServerOrigin): string {
   return `${name} ${greeting.serverVersion}`;
+}
+
+function fitKey(host: string, server: string): string {
+  return `${host} ${server}`;
 }

@@ -131,7 +131,7 @@ function loginRequest(
 }
 
 /** A server that names no plugin is older than plugins. */
-function takesScramble(authPlugin: string): string | undefined {
+export function takesScramble(authPlugin: string): string | undefined {
   if (authPlugin === '') return NATIVE_PASSWORD;
   return [NATIVE_PASSWORD, CACHING_SHA2_PASSWORD].includes(authPlugin) ? authPlugin : undefined;
 }

@@ -1,6 +1,7 @@
 /** Decides what each leg is offered, from the server's greeting, the route and where the client is. Pure. */
 import { type Legs, legsAreEqualForAll } from '../auth/leg-security.js';
 import { NATIVE_PASSWORD } from '../auth/native-password.js';
+import type { ServerSslMode } from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import { CLIENT_SSL, COMPRESSION_FLAGS, has, offeredToClient, withFlags } from '../wire/capabilities.js';
 import type { Greeting } from '../wire/greeting.js';
@@ -25,12 +26,7 @@ export function planHandshake(
 ): HandshakePlan {
   const serverOffersTls = has(greeting.capabilities, CLIENT_SSL);
   const { sslMode } = route.config.server;
-  if (!serverOffersTls && sslMode !== 'DISABLED' && sslMode !== 'PREFERRED' && sslMode !== 'AS_CLIENT') {
-    throw new ProxyError(
-      'server_tls_not_offered',
-      `${server.name} offers no TLS, and the route demands ${sslMode}`,
-    );
-  }
+  assertOffersTls(greeting, sslMode, server.name);
   // AS_CLIENT: a client must not be promised TLS that would end at the proxy.
   const offerTls = route.clientTls !== undefined && (sslMode !== 'AS_CLIENT' || serverOffersTls);
   // A COM_CHANGE_USER that the proxy has to take part in can not be found in compressed bytes, and once compression is
@@ -52,6 +48,13 @@ export function planHandshake(
     // Old libraries give up at a name that they do not know, before they have said who they are.
     authPlugin: mayLogIn && greeting.authPlugin !== '' ? NATIVE_PASSWORD : greeting.authPlugin,
   };
+}
+
+/** Throws ProxyError `server_tls_not_offered` where the mode demands it. */
+export function assertOffersTls(greeting: Greeting, sslMode: ServerSslMode, server: string): void {
+  if (has(greeting.capabilities, CLIENT_SSL)) return;
+  if (sslMode === 'DISABLED' || sslMode === 'PREFERRED' || sslMode === 'AS_CLIENT') return;
+  throw new ProxyError('server_tls_not_offered', `${server} offers no TLS, and the route demands ${sslMode}`);
 }
 
 /** The flags of the plan, now that it is known what the legs are: compression may pass after all. */

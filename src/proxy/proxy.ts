@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ownRsaKey } from '../auth/rsa-key.js';
 import type { ProxyConfig } from '../config/model.js';
-import type { CertificateInUse, KeptCount, Observer } from '../observe/events.js';
+import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { Admission } from './admission.js';
 import { createProxyCore } from './core.js';
@@ -33,6 +33,8 @@ export interface RunningProxy {
   certificates(): readonly CertificateInUse[];
   /** Server connections that wait for a client, of each route that keeps some. */
   keptServers(): readonly KeptCount[];
+  /** Open connections to each server of each route. */
+  serverConnections(): readonly ServerConnections[];
   /**
    * Uses another configuration, and newly read certificate files, for connections accepted from now on. All or nothing:
    * rejects and changes nothing when a file is unusable. Routes and listen addresses must be those of before.
@@ -72,6 +74,7 @@ export async function startProxy(config: ProxyConfig, observers: readonly Observ
     refresh: () => Promise.resolve(),
     certificates: () => core.certificates(),
     keptServers: () => core.keptServers(),
+    serverConnections: () => core.serverConnections(),
     reload: async (next) => {
       const use = await core.prepare(next);
       use();

@@ -1,16 +1,29 @@
 /** A route as it runs: its configuration with the TLS contexts built from it. Replaced as a whole by a reload. */
+import { createSecretKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
-import { demandsTls, formatAddress, type RouteConfig, type UserCredential } from '../config/model.js';
-import type { CertificateFact, CertificateInUse, Observer } from '../observe/events.js';
+import {
+  demandsTls,
+  formatAddress,
+  type ProxyConfig,
+  type RouteConfig,
+  type UserCredential,
+} from '../config/model.js';
+import type { CertificateFact, CertificateInUse, Observer, ServerHealth } from '../observe/events.js';
 import {
   type ClientLegTls,
   createClientLegTls,
   createServerLegTls,
   type ServerLegTls,
 } from '../tls/contexts.js';
+import { ownHeader } from './announce-client.js';
 import type { ProxySecrets } from './core.js';
+import { checkServer } from './health-check.js';
+import { HealthMonitor } from './health-monitor.js';
 import { KeptServers } from './kept-servers.js';
 import { NetworkList } from './network-list.js';
+import type { OwnLogin } from './own-login.js';
+import { ServerPool } from './server-pool.js';
 
 export interface Route {
   readonly config: RouteConfig;
@@ -27,19 +40,27 @@ export interface Route {
   readonly users: readonly UserCredential[];
   /** Server connections for the clients to come; undefined where each client gets a new one. Ends with the route. */
   readonly kept: KeptServers | undefined;
+  readonly pool: ServerPool;
+  /** Undefined where servers are not checked. To be started; ends with the route. */
+  readonly monitor: HealthMonitor | undefined;
 }
 
-/**
- * Throws where a certificate, key or cipher list is unusable. `observer` is
- * told of kept server connections. `before` is the route that this one replaces.
- */
-export function createRoute(
-  config: RouteConfig,
-  users: readonly UserCredential[],
-  { ownKey, ticketSecret }: ProxySecrets,
-  observer: Observer,
-  before?: Route,
-): Route {
+/** Milliseconds; those of the process. */
+export type RouteTimeouts = Pick<ProxyConfig, 'connectTimeout' | 'handshakeTimeout'>;
+
+export interface RouteSurroundings extends RouteTimeouts {
+  readonly users: readonly UserCredential[];
+  readonly secrets: ProxySecrets;
+  /** Told of kept server connections, and of the health of servers. */
+  readonly observer: Observer;
+  /** The route that this one replaces. */
+  readonly before: Route | undefined;
+}
+
+/** Throws where a certificate, key, cipher list or password file is unusable. */
+export function createRoute(config: RouteConfig, surroundings: RouteSurroundings): Route {
+  const { users, secrets, observer, before } = surroundings;
+  const { ownKey, ticketSecret } = secrets;
   const serverTls = config.client.sslMode === 'PASSTHROUGH' ? undefined : createServerLegTls(config.server);
   // What a server showed last is so after a reload, too; whether it is trusted is decided anew for each connection.
   for (const server of config.servers.map(formatAddress)) {
@@ -55,7 +76,47 @@ export function createRoute(
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
     users: users.filter(({ route }) => route === undefined || route === config.name),
     kept: keptServers(config, observer),
+    ...checkedServers(config, serverTls, surroundings),
   };
+}
+
+function checkedServers(
+  config: RouteConfig,
+  serverTls: ServerLegTls | undefined,
+  { connectTimeout, handshakeTimeout, observer, before }: RouteSurroundings,
+): Pick<Route, 'pool' | 'monitor'> {
+  const { name: route, servers, routingStrategy: strategy, healthCheckInterval: interval } = config;
+  const isChecked = interval !== undefined;
+  let monitor: HealthMonitor | undefined;
+  const onHealth = (health: ServerHealth) => {
+    observer.serverHealth?.(health);
+    if (health.error !== undefined) monitor?.failed(health.server);
+  };
+  const pool = new ServerPool({ route, servers, strategy, isChecked, onHealth }, before?.pool);
+  if (!isChecked) return { pool, monitor };
+  const { sslMode, proxyProtocol } = config.server;
+  const [header, login] = [ownHeader(proxyProtocol), healthCheckLogin(config)];
+  const terms = { sslMode, serverTls, header, login, connectTimeout, handshakeTimeout };
+  monitor = new HealthMonitor({
+    route,
+    pool,
+    interval,
+    observer,
+    check: ({ address }, signal) => checkServer(address, terms, signal),
+  });
+  return { pool, monitor };
+}
+
+function healthCheckLogin({
+  healthCheckUser: user,
+  healthCheckPasswordFile: file,
+}: RouteConfig): OwnLogin | undefined {
+  if (user === undefined || file === undefined) return undefined;
+  const bytes = readFileSync(file);
+  const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : undefined;
+  const password = createSecretKey(bytes.subarray(0, end));
+  bytes.fill(0);
+  return { user, password };
 }
 
 function keptServers(config: RouteConfig, observer: Observer): KeptServers | undefined {

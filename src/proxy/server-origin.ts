@@ -45,7 +45,7 @@ export function originOf(
   greeting: Greeting,
   { capabilities, legs }: PreparedLogin,
   fit: string,
-  { route, record }: HandshakeContext,
+  { record }: HandshakeContext,
 ): ServerOrigin | undefined {
   const isUsable =
     withoutFlags(NEEDED, capabilities) === 0 &&
@@ -53,9 +53,7 @@ export function originOf(
     greeting.nonce.length === NONCE_LENGTH &&
     greeting.capabilitiesHighOffset !== undefined &&
     // Whoever is on that wire may say anything, of nonces too.
-    !isServerLegExposed(legs) &&
-    // Another one serves only until the first answers again, which each new client is to find out.
-    server.address === route.config.servers[0];
+    !isServerLegExposed(legs);
   if (!isUsable) return undefined;
   return {
     address: server.address,

@@ -112,7 +112,7 @@ async function objectionToInitConnect(
 }
 
 /** Sequence ids begin anew with each command. */
-function beginCommand(server: ServerLeg): void {
+export function beginCommand(server: ServerLeg): void {
   const { bytes } = server.port;
   server.port = new PacketPort(server.port.release(), { leg: 'server', peer: server.name, bytes });
 }

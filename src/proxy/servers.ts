@@ -1,10 +1,9 @@
-/** Opens the server leg: the first of a route's servers that speaks. */
+/** Opens the server leg: connects to one server, and waits until it speaks. */
 
 import { connect, type Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import type { CancelSignal } from '../cancellation.js';
 import { type Address, formatAddress } from '../config/model.js';
-import { ProxyError, toProxyError } from '../errors.js';
+import { ProxyError } from '../errors.js';
 import type { LegBytes } from '../observe/events.js';
 import { leaveServer } from './leave-server.js';
 import { ignoreErrors, type ServerLeg, SOCKET_OPTIONS } from './legs.js';
@@ -12,50 +11,30 @@ import { PacketPort } from './packet-port.js';
 import { timeLimit } from './time-limit.js';
 
 export interface OpenOptions {
-  /** Milliseconds, for each server. */
+  /** Milliseconds. */
   readonly connectTimeout: number;
   readonly signal: CancelSignal;
   /** Sent before the server has said anything: a PROXY header. */
   readonly header?: Buffer | undefined;
   /** Counted up by what is read and written. */
   readonly bytes?: LegBytes;
-  /** Told of each attempt; `seconds` from its beginning to the server's first packet. */
-  readonly onReached?: (server: string, seconds: number) => void;
-  readonly onUnreachable?: (server: string, error: ProxyError) => void;
+  /** Called when the socket is closed, whoever has it by then; at the latest some time after a rejection. */
+  readonly onClosed?: () => void;
+  /** How a server is waited for that has accepted and is late with its greeting. */
+  readonly late?: LatePatience;
 }
 
-/**
- * Connects and waits for the server's first packet. Rejects with a ProxyError that names every server and its failure, or
- * with the signal's reason.
- */
-export async function openServer(servers: readonly Address[], options: OpenOptions): Promise<ServerLeg> {
-  const { signal, onReached, onUnreachable } = options;
-  const failures: ProxyError[] = [];
-  for (const address of servers) {
-    const started = performance.now();
-    try {
-      const leg = await openOne(address, options);
-      onReached?.(leg.name, (performance.now() - started) / 1000);
-      return leg;
-    } catch (error) {
-      if (isShutdown(signal.reason)) throw signal.reason;
-      const failure = toProxyError(error);
-      onUnreachable?.(formatAddress(address), failure);
-      if (signal.isCancelled) throw signal.reason;
-      failures.push(failure);
-    }
-  }
-  const [first] = failures;
-  if (first !== undefined && failures.length === 1) throw first;
-  throw new ProxyError(
-    'server_unreachable',
-    `no server answers: ${failures.map(({ what }) => what).join('; ')}`,
-  );
+export interface LatePatience {
+  /** Milliseconds, from when it was late. */
+  readonly timeout: number;
+  /** Told of the waiting, which never rejects. */
+  readonly onWait: (left: Promise<void>) => void;
 }
 
-async function openOne(
+/** Connects and waits for the server's first packet. Rejects with a ProxyError, or with the signal's reason. */
+export async function openServer(
   address: Address,
-  { connectTimeout, signal, header, bytes }: OpenOptions,
+  { connectTimeout, signal, header, bytes, onClosed, late }: OpenOptions,
 ): Promise<ServerLeg> {
   const name = formatAddress(address);
   const seconds = connectTimeout / 1000;
@@ -75,6 +54,7 @@ async function openOne(
     ...SOCKET_OPTIONS,
   });
   ignoreErrors(socket);
+  if (onClosed !== undefined) socket.once('close', onClosed);
   try {
     await connected(socket, name, limit.signal);
     if (header !== undefined) socket.write(header);
@@ -92,7 +72,10 @@ async function openOne(
       return await greeted(limit.signal);
     } catch (error) {
       if (isShutdown(error)) socket.destroy();
-      else void leaveLate(port, greeted);
+      else {
+        const left = leaveLate(port, greeted, late?.timeout ?? LATE_GREETING_MS);
+        late?.onWait(left);
+      }
       throw error;
     }
   } catch (error) {
@@ -110,7 +93,7 @@ function notMysql(error: unknown): never {
   throw error;
 }
 
-function isShutdown(reason: unknown): boolean {
+export function isShutdown(reason: unknown): boolean {
   return reason instanceof ProxyError && reason.code === 'proxy_shutdown';
 }
 
@@ -124,8 +107,9 @@ const LATE_GREETING_MS = 10_000;
 async function leaveLate(
   port: PacketPort,
   greeted: (until: CancelSignal) => Promise<ServerLeg>,
+  timeout: number,
 ): Promise<void> {
-  const limit = timeLimit(LATE_GREETING_MS, () => new Error('the server did not greet'));
+  const limit = timeLimit(timeout, () => new Error('the server did not greet'));
   // No reason for a program to go on.
   port.socket.unref();
   try {

@@ -15,12 +15,14 @@ import {
 import { isCompressed } from '../wire/capabilities.js';
 import { COM_CHANGE_USER } from '../wire/change-user.js';
 import { CommandTracker } from '../wire/command-tracker.js';
+import { isErr } from '../wire/replies.js';
 import { announcementOf } from './announce-client.js';
 import { BoundaryStop } from './boundary-stop.js';
 import { changeUser } from './change-user.js';
 import { type ClientEnd, clientAddressOf, clientHostOf } from './client-address.js';
 import { commandMeter, countCommand } from './command-meter.js';
 import type { Decision, SessionTerms } from './dialogue.js';
+import { isFaultOfServer, type OpenedServer, openOneOf } from './fail-over.js';
 import { dismissClient, farewell } from './farewell.js';
 import type { HandshakeContext } from './greet-client.js';
 import { type HandshakeResult, handshake } from './handshake.js';
@@ -34,7 +36,6 @@ import { passesWhenLost } from './plan.js';
 import type { Reservation } from './reservation.js';
 import { mayStayPlaintext, type Route } from './route.js';
 import type { ServerOrigin } from './server-origin.js';
-import { openServer } from './servers.js';
 import { splice } from './splice.js';
 import { unlessCancelled } from './unless-cancelled.js';
 
@@ -81,6 +82,8 @@ export class Session {
   #relayed: readonly Socket[] = [];
   /** The connection to the server that is to be left in good order. */
   #server: Promise<ServerLeg> | undefined;
+  /** The same, as far as it was made for this client. */
+  #opened: OpenedServer | undefined;
   /** A kept one that the client may get. */
   #reservation: Reservation | undefined;
   /** Why servers that were tried did not answer. */
@@ -162,11 +165,14 @@ export class Session {
   }
 
   async #logIn(): Promise<HandshakeResult> {
-    const { kept } = this.#options.route;
+    const { kept, pool } = this.#options.route;
     const host = clientHostOf(this.#client);
-    this.#reservation = kept?.take(host);
+    const server = kept === undefined ? undefined : pool.nextName;
+    if (server !== undefined) this.#reservation = kept?.take(host, server);
+    if (this.#reservation !== undefined) pool.useKept(this.#reservation.origin.name);
     const result = await this.#negotiate(this.#reservation);
     if (result.decision.accepted && result.origin !== undefined) kept?.learn(host, result.origin);
+    this.#noteHealth(result);
     return result;
   }
 
@@ -186,7 +192,8 @@ export class Session {
         onServer: (server) => {
           this.#server = Promise.resolve(server);
         },
-        openServer: () => this.#openServer(),
+        // The client was greeted in the name of this one.
+        openServer: () => this.#openServer(reservation.origin.name),
       });
     }
     const server = await this.#openServer();
@@ -200,28 +207,41 @@ export class Session {
     return handshake(this.#client, server, context);
   }
 
-  #openServer(): Promise<ServerLeg> {
+  #openServer(preferred?: string): Promise<ServerLeg> {
     const { route, connectTimeout, observer } = this.#options;
-    const { servers, server: leg } = route.config;
     const record = this.#record;
-    const announcement = announcementOf(leg.proxyProtocol, this.#options.client, this.#client.port.socket);
-    this.#server = openServer(servers, {
+    const announcement = announcementOf(
+      route.config.server.proxyProtocol,
+      this.#options.client,
+      this.#client.port.socket,
+    );
+    this.#server = openOneOf(route, {
       connectTimeout,
       signal: this.#deadline,
       header: announcement.atOnce,
       bytes: record.serverBytes,
+      preferred,
       onReached: (address, seconds) => observer.serverReached?.(record, address, seconds),
       onUnreachable: (address, error) => {
         this.#unreachable.push(error);
         observer.serverUnreachable?.(record, address, error);
       },
-    }).then((server) => {
+    }).then(({ server, attempt }) => {
       record.serverAddress = server.name;
       server.lateHeader = announcement.late;
-      route.kept?.serverReached(server.address === servers[0]);
+      this.#opened = { server, attempt };
       return server;
     });
     return unlessCancelled(this.#server, this.#clientWork);
+  }
+
+  /** A login, however it was decided, says that the server works: unless there was no place for it. */
+  #noteHealth({ server, decision }: HandshakeResult): void {
+    const attempt = this.#opened?.attempt;
+    // That it greeted with an error is known already.
+    if (attempt === undefined || isErr(server.firstPacket)) return;
+    if (decision.accepted || decision.errno !== TOO_MANY_CONNECTIONS) attempt.succeeded();
+    else attempt.failed(new ProxyError('server_too_many_connections', `${server.name} is full (error 1040)`));
   }
 
   /**
@@ -372,7 +392,7 @@ export class Session {
   async #refuse(server: ServerLeg, errno: number): Promise<CloseReason> {
     this.#options.observer.refused?.(this.#record, errno);
     // Those that wait for clients may be the ones that are too many.
-    if (errno === TOO_MANY_CONNECTIONS) this.#options.route.kept?.makeRoom();
+    if (errno === TOO_MANY_CONNECTIONS) this.#options.route.kept?.makeRoom(server.name);
     await Promise.all([dismissClient(this.#client), leaveServer(server, this.#stopped)]);
     return serverRefusal(errno) ?? 'login_refused';
   }
@@ -380,6 +400,9 @@ export class Session {
   async #fail(error: ProxyError): Promise<CloseReason> {
     this.#options.onHandshakeEnded();
     this.#options.observer.failed?.(this.#record, error, this.#failedChange);
+    if (this.#opened !== undefined && isFaultOfServer(error, this.#opened.server)) {
+      this.#opened.attempt.failed(error);
+    }
     await this.#leaveBoth(error);
     return error.code;
   }

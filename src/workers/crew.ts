@@ -17,7 +17,7 @@ import { shutdown } from '../proxy/session-set.js';
 import { HandOver } from './hand-over.js';
 import { sendConfig } from './messages.js';
 import { Place } from './place.js';
-import { allCertificates, allKeptServers } from './reports.js';
+import { allCertificates, allKeptServers, allServerConnections } from './reports.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /** How often workers are asked for what they count, in milliseconds. */
@@ -96,6 +96,7 @@ export async function startCrew(
     waiting: () => admission.waiting(),
     certificates: () => allCertificates(reports()),
     keptServers: () => allKeptServers(reports()),
+    serverConnections: () => allServerConnections(reports()),
     refresh,
     reload: async (next) => {
       // One that starts now would begin with the old configuration.

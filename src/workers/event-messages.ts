@@ -26,7 +26,12 @@ const connectionEvents = [
   'closed',
 ] as const satisfies readonly (keyof Observer)[];
 
-const otherEvents = ['reuseJudged', 'keptServerEnded'] as const satisfies readonly (keyof Observer)[];
+const otherEvents = [
+  'reuseJudged',
+  'keptServerEnded',
+  'serverHealth',
+  'serverChecked',
+] as const satisfies readonly (keyof Observer)[];
 
 type ConnectionEvent = (typeof connectionEvents)[number];
 type OtherEvent = (typeof otherEvents)[number];
@@ -38,7 +43,11 @@ type Forgotten = Exclude<keyof Observer, ConnectionEvent | OtherEvent | Counted 
 /** Does not compile where an event is in neither list. */
 export const isComplete: [Forgotten] extends [never] ? true : Forgotten = true;
 
-type SentArgument = { readonly error: SentError } | { readonly value: unknown };
+/** An error may also be a field of an object. */
+type SentArgument =
+  | { readonly error: SentError }
+  | { readonly fields: Readonly<Record<string, SentArgument>> }
+  | { readonly value: unknown };
 
 export type SentEvent =
   | {
@@ -135,9 +144,15 @@ export class EventReceiver {
 }
 
 function sendArgument(value: unknown): SentArgument {
-  return value instanceof ProxyError ? { error: sendError(value) } : { value };
+  if (value instanceof ProxyError) return { error: sendError(value) };
+  if (typeof value !== 'object' || value === null) return { value };
+  const entries: [string, unknown][] = Object.entries(value);
+  if (!entries.some(([, field]) => field instanceof ProxyError)) return { value };
+  return { fields: Object.fromEntries(entries.map(([key, field]) => [key, sendArgument(field)])) };
 }
 
 function receiveArgument(sent: SentArgument): unknown {
-  return 'error' in sent ? receiveError(sent.error) : sent.value;
+  if ('error' in sent) return receiveError(sent.error);
+  if ('value' in sent) return sent.value;
+  return Object.fromEntries(Object.entries(sent.fields).map(([key, field]) => [key, receiveArgument(field)]));
 }

@@ -3,7 +3,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { ProxyConfig, UserCredential } from '../config/model.js';
 import { type ErrorCode, ProxyError } from '../errors.js';
 import type { CommandChange } from '../observe/command-statistics.js';
-import type { CertificateInUse, KeptCount } from '../observe/events.js';
+import type { CertificateInUse, KeptCount, ServerConnections } from '../observe/events.js';
 import type { ClientEnd } from '../proxy/client-address.js';
 import type { SentEvent } from './event-messages.js';
 import type { Counters } from './record-changes.js';
@@ -60,6 +60,7 @@ export interface Report {
   readonly commands: readonly (readonly [route: string, changes: readonly CommandChange[]])[];
   readonly certificates: readonly CertificateInUse[];
   readonly keptServers: readonly KeptCount[];
+  readonly serverConnections: readonly ServerConnections[];
   /** Of the process. */
   readonly residentBytes: number;
   readonly cpuSeconds: number;

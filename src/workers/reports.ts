@@ -1,5 +1,5 @@
 /** What all workers together report. */
-import type { CertificateInUse, KeptCount } from '../observe/events.js';
+import type { CertificateInUse, KeptCount, ServerConnections } from '../observe/events.js';
 import type { Report } from './messages.js';
 
 /** Each once: workers use the same files, and each sees what servers show. */
@@ -20,4 +20,13 @@ export function allKeptServers(reports: readonly Report[]): readonly KeptCount[]
   for (const { route, count } of reports.flatMap(({ keptServers }) => keptServers))
     counts.set(route, (counts.get(route) ?? 0) + count);
   return [...counts].map(([route, count]) => ({ route, count }));
+}
+
+export function allServerConnections(reports: readonly Report[]): readonly ServerConnections[] {
+  const counts = new Map<string, ServerConnections>();
+  for (const { route, server, count } of reports.flatMap(({ serverConnections }) => serverConnections)) {
+    const key = `${route} ${server}`;
+    counts.set(key, { route, server, count: (counts.get(key)?.count ?? 0) + count });
+  }
+  return [...counts.values()];
 }

@@ -125,6 +125,7 @@ function report(): Report {
     commands: [...statistics].map(([route, ofRoute]) => [route, ofRoute.take()] as const),
     certificates: core?.certificates() ?? [],
     keptServers: core?.keptServers() ?? [],
+    serverConnections: core?.serverConnections() ?? [],
     residentBytes: process.memoryUsage.rss(),
     cpuSeconds: (user + system) / 1e6,
   };

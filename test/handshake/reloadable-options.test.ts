@@ -41,6 +41,10 @@ const values: Readonly<Record<OptionName, readonly [before: unknown, after: unkn
   'listen-mode': ['0600', '0660'],
   // The test puts those of its own in their place.
   server: ['127.0.0.1:1', '127.0.0.1:2'],
+  'routing-strategy': ['first-available', 'round-robin'],
+  'health-check-interval': ['1h', '30m'],
+  'health-check-user': ['checker', 'other_checker'],
+  'health-check-password-file': [write('check-password', 'secret\n'), write('check-password-2', 'other\n')],
   'allow-socket-server': ['false', 'true'],
   'auth-bridge': ['off', 'sha256'],
   'allow-cleartext': ['false', 'true'],
@@ -88,7 +92,7 @@ const values: Readonly<Record<OptionName, readonly [before: unknown, after: unkn
   'server-ssl-key': [client.keyFile, other.client.keyFile],
   'server-ssl-key-passphrase-file': [passphraseFile, write('passphrase-2', 'other\n')],
   'server-ssl-crl': [write('crl.pem', makeCrl(ca, [])), write('crl-2.pem', makeCrl(other.ca, []))],
-  'server-proxy-protocol': ['v1', 'off'],
+  'server-proxy-protocol': ['off', 'v1'],
   'server-tls-profile': ['intermediate', 'legacy'],
   'server-tls-version': ['TLSv1.2,TLSv1.3', 'TLSv1.3'],
   'server-ssl-cipher': ['HIGH', 'HIGH:!aNULL'],
@@ -107,8 +111,18 @@ const notOfTheProxy: Partial<Record<OptionName, string>> = {
 };
 
 function configOf(which: 0 | 1, serverPort: number): ProxyConfig {
-  const flags = Object.fromEntries(Object.entries(values).map(([name, pair]) => [name, pair[which]]));
-  return loadConfig({ flags: { ...flags, server: `127.0.0.1:${serverPort}` }, cwd: folder }).config;
+  // Refused together with reuse-server-connections.
+  const { 'server-proxy-protocol': proxyProtocol, ...others } = values;
+  const flags = Object.fromEntries(Object.entries(others).map(([name, pair]) => [name, pair[which]]));
+  const { config } = loadConfig({
+    flags: { ...flags, server: `127.0.0.1:${serverPort}` },
+    cwd: folder,
+  });
+  const routes = config.routes.map((route) => ({
+    ...route,
+    server: { ...route.server, proxyProtocol: proxyProtocol[which] as 'off' | 'v1' },
+  }));
+  return { ...config, routes };
 }
 
 /** `before`, but for what the option is about, which is as in `next`. */
@@ -218,7 +232,15 @@ test('the configuration of before is not looked at any more, and each option of 
     metrics,
     logFormat,
     workers,
-    routes: [{ ...nextRoute, listen: route.listen, listenMode: route.listenMode }],
+    // The scripted server knows no PROXY header.
+    routes: [
+      {
+        ...nextRoute,
+        listen: route.listen,
+        listenMode: route.listenMode,
+        server: { ...nextRoute.server, proxyProtocol: 'off' },
+      },
+    ],
   });
   const service = await startWith(t, before.config);
   await useAll(service, first, { ...other, client, server });

@@ -8,7 +8,14 @@ import type {
   ServerLegConfig,
 } from '../../src/config/model.js';
 import type { ProxyError } from '../../src/errors.js';
-import type { CloseReason, ConnectionRecord, LoginAttempt, Observer } from '../../src/observe/events.js';
+import type {
+  CloseReason,
+  ConnectionRecord,
+  LoginAttempt,
+  Observer,
+  ServerCheck,
+  ServerHealth,
+} from '../../src/observe/events.js';
 import { type RunningProxy, startProxy } from '../../src/proxy/proxy.js';
 import { greeting } from '../support/packets.js';
 import { ScriptedPeer, ScriptedServer } from '../support/scripted-peer.js';
@@ -34,11 +41,16 @@ export interface Scenario {
   readonly offersTls: boolean;
   /** In the order in which connections were accepted. */
   readonly observed: Observed[];
+  /** Of servers, oldest first. */
+  readonly health: ServerHealth[];
+  readonly checks: ServerCheck[];
   connectClient(): Promise<ScriptedPeer>;
   /** A new client together with the proxy's connection to the server that it causes. */
   connectBoth(): Promise<{ client: ScriptedPeer; server: ScriptedPeer }>;
   /** The same, and the greeting has arrived at the client. */
   connectGreeted(): Promise<{ client: ScriptedPeer; server: ScriptedPeer }>;
+  /** With other settings of the route. */
+  reload(route: Partial<RouteConfig>): Promise<void>;
   /** Resolves when the proxy has let go of every connection. */
   quiet(): Promise<void>;
 }
@@ -68,6 +80,10 @@ export interface ScenarioOptions {
       | 'addressConnectionRate'
       | 'addressMaxHandshakes'
       | 'proxyProtocolFrom'
+      | 'routingStrategy'
+      | 'healthCheckInterval'
+      | 'healthCheckUser'
+      | 'healthCheckPasswordFile'
     >
   >;
   process?: Partial<Omit<ProxyConfig, 'routes'>>;
@@ -81,6 +97,7 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     listen: [listen],
     listenMode: 0o600,
     servers: options.servers?.(server.port) ?? [{ kind: 'tcp', host: '127.0.0.1', port: server.port }],
+    routingStrategy: 'first-available',
     allowSocketServer: false,
     authBridge: 'off',
     allowCleartext: false,
@@ -107,25 +124,31 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     },
   };
   const observed: Observed[] = [];
-  const proxy = await startProxy(
+  const health: ServerHealth[] = [];
+  const checks: ServerCheck[] = [];
+  const config: ProxyConfig = {
+    routes: [route],
+    connectTimeout: 2_000,
+    handshakeTimeout: 5_000,
+    workers: 1,
+    drainDelay: 0,
+    drainTimeout: 0,
+    maxConnections: 100,
+    reloadOnChange: 'off',
+    metrics: 'none',
+    connectionMetricsLimit: 1,
+    logLevel: 'silent',
+    logFormat: 'json',
+    users: [],
+    ...options.process,
+  };
+  const proxy = await startProxy(config, [
+    recorder(observed),
     {
-      routes: [route],
-      connectTimeout: 2_000,
-      handshakeTimeout: 5_000,
-      workers: 1,
-      drainDelay: 0,
-      drainTimeout: 0,
-      maxConnections: 100,
-      reloadOnChange: 'off',
-      metrics: 'none',
-      connectionMetricsLimit: 1,
-      logLevel: 'silent',
-      logFormat: 'json',
-      users: [],
-      ...options.process,
+      serverHealth: (one) => void health.push(one),
+      serverChecked: (one) => void checks.push(one),
     },
-    [recorder(observed)],
-  );
+  ]);
   const clients: ScriptedPeer[] = [];
   t.after(async () => {
     for (const client of clients) client.close();
@@ -150,6 +173,8 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
     server,
     offersTls: route.client.sslMode === 'PREFERRED' || route.client.sslMode === 'REQUIRED',
     observed,
+    health,
+    checks,
     connectClient,
     connectBoth,
     connectGreeted: async () => {
@@ -158,6 +183,7 @@ export async function startScenario(t: TestContext, options: ScenarioOptions = {
       await both.client.packet();
       return both;
     },
+    reload: (other) => proxy.reload({ ...config, routes: [{ ...route, ...other }] }),
     quiet: async () => {
       while (proxy.connections() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     },

@@ -224,6 +224,7 @@ export async function findServerGone({ tally, routes, native }: Stage): Promise<
   await refusedMysql2Client(tally, routes.counted, native, { errno: 2003 });
   countConnection(tally, routes.counted);
   countRejected(tally, routes.counted, 'server_port_closed');
+  tally.add('server_connect_failures_total', [routes.counted.name, routes.counted.server]);
 }
 
 /** Another server is at the address now, and knows neither the user nor the host. */

@@ -83,6 +83,7 @@ describe('what Prometheus has of the proxy', () => {
     'auth_total',
     'server_connections_total',
     'server_connect_duration_seconds',
+    'server_connect_failures_total',
   ]) {
     check(`${metric}: what the clients did, and nothing else`, ({ tally, snapshots }) =>
       assert.deepEqual(counts(snapshots.end, metric), tally.of(metric)),
@@ -230,26 +231,48 @@ describe('what Prometheus has of the proxy', () => {
     assert.deepEqual(onlyRoute(found, 'old'), withRoute(seenByMysql.replicaCommands, 'old'));
   });
 
-  check('server_up: NaN, 1, 0 while the server is stopped, and 1 again', ({ snapshots, addresses }) => {
-    const { mysql, mariadb } = addresses;
-    const idle = values(snapshots.idle, 'server_up');
-    for (const value of Object.values(idle)) assert.equal(value, Number.NaN);
-    const up = {
-      [`counted ${mariadb}`]: 1,
-      [`filed ${mysql}`]: 1,
-      [`modern ${mysql}`]: 1,
-      [`old ${mysql}`]: 1,
-      [`plain ${mysql}`]: 1,
-      [`through ${mysql}`]: 1,
-      [`tickets ${mariadb}`]: 1,
-      [`untrusted ${mysql}`]: 1,
-    };
-    assert.deepEqual(Object.keys(idle), Object.keys(up));
-    assert.deepEqual(values(snapshots.open, 'server_up'), up);
-    // Nobody asked for it on the route `tickets`.
-    assert.deepEqual(values(snapshots.broken, 'server_up'), { ...up, [`counted ${mariadb}`]: 0 });
-    assert.deepEqual(values(snapshots.end, 'server_up'), up);
-  });
+  check(
+    'server_connections_active: those of the clients, and none afterwards',
+    ({ snapshots, addresses }) => {
+      const { mysql, mariadb } = addresses;
+      assert.deepEqual(counts(snapshots.open, 'server_connections_active'), {
+        [`counted ${mariadb}`]: 1,
+        [`modern ${mysql}`]: 1,
+        [`old ${mysql}`]: 1,
+        [`plain ${mysql}`]: 2,
+      });
+      assert.deepEqual(counts(snapshots.end, 'server_connections_active'), {});
+    },
+  );
+
+  check('server_health_checks_total: none where a route has one server', ({ snapshots }) =>
+    assert.deepEqual(counts(snapshots.end, 'server_health_checks_total'), {}),
+  );
+
+  check(
+    'server_up: NaN, 1, and 0 where the server is gone, refuses the host, or has a bad certificate',
+    ({ snapshots, addresses }) => {
+      const { mysql, mariadb } = addresses;
+      const idle = values(snapshots.idle, 'server_up');
+      for (const value of Object.values(idle)) assert.equal(value, Number.NaN);
+      const up = {
+        [`counted ${mariadb}`]: 1,
+        [`filed ${mysql}`]: 1,
+        [`modern ${mysql}`]: 1,
+        [`old ${mysql}`]: 1,
+        [`plain ${mysql}`]: 1,
+        [`through ${mysql}`]: 1,
+        [`tickets ${mariadb}`]: 1,
+        [`untrusted ${mysql}`]: 0,
+      };
+      assert.deepEqual(Object.keys(idle), Object.keys(up));
+      assert.deepEqual(values(snapshots.open, 'server_up'), up);
+      // Nobody asked for it on the route `tickets`.
+      assert.deepEqual(values(snapshots.broken, 'server_up'), { ...up, [`counted ${mariadb}`]: 0 });
+      // It is there again, and refuses the host in place of a greeting.
+      assert.deepEqual(values(snapshots.end, 'server_up'), { ...up, [`counted ${mariadb}`]: 0 });
+    },
+  );
 
   check('build_info: the versions', ({ snapshots }) => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8'));

@@ -6,6 +6,8 @@ import {
   type MysqlTlsProxy,
   type ProxyError,
   type ProxyOptions,
+  type ServerCheck,
+  type ServerHealth,
 } from '../../src/index.js';
 
 export interface ProxyUnderTest {
@@ -16,6 +18,9 @@ export interface ProxyUnderTest {
   /** Connections as they were when their login was accepted, oldest first. */
   readonly established: readonly ConnectionRecord[];
   readonly failures: readonly ProxyError[];
+  /** Of servers, oldest first. */
+  readonly health: readonly ServerHealth[];
+  readonly checks: readonly ServerCheck[];
   /** Resolves when no connection is left. */
   quiet(): Promise<void>;
   close(): Promise<void>;
@@ -24,12 +29,16 @@ export interface ProxyUnderTest {
 export async function startProxyUnderTest(options: ProxyOptions): Promise<ProxyUnderTest> {
   const established: ConnectionRecord[] = [];
   const failures: ProxyError[] = [];
+  const health: ServerHealth[] = [];
+  const checks: ServerCheck[] = [];
   const proxy = await createProxy(
     { listen: '127.0.0.1:0', ...options },
     {
       observer: {
         established: (record) => void established.push({ ...record }),
         failed: (_record, error) => void failures.push(error),
+        serverHealth: (one) => void health.push(one),
+        serverChecked: (one) => void checks.push(one),
       },
     },
   );
@@ -40,6 +49,8 @@ export async function startProxyUnderTest(options: ProxyOptions): Promise<ProxyU
     port,
     established,
     failures,
+    health,
+    checks,
     quiet: async () => {
       while (proxy.connections() > 0) await delay(5);
     },

@@ -262,7 +262,7 @@ function overviewNow() {
       ...size,
       title: 'Down',
       description:
-        'Proxies that do not answer Prometheus, and servers that did not greet when the proxy last connected to them. Where --server names several, the next one is used. mysql-tls-proxy doctor --server HOST:PORT looks closer.',
+        'Proxies that do not answer Prometheus, and servers that failed when the proxy last used or checked them. Where --server names several, the others are used. mysql-tls-proxy doctor --server HOST:PORT looks closer.',
       unit: 'none',
       nothing: 'Nothing is down',
       queries: [
@@ -476,7 +476,7 @@ function servers() {
       ...size,
       title: 'Servers, up or down',
       description:
-        'Whether a server greeted when the proxy last connected to it, by route; of several proxies the worst. A server that nobody asked for keeps its last state.',
+        'Whether a server could be used when the proxy last tried or checked it, by route; of several proxies the worst. Without health checks, a server that nobody asked for keeps its last state.',
       unit: 'none',
       states: {
         0: { text: 'down', color: 'red' },

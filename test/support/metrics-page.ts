@@ -156,8 +156,26 @@ Logins that only go through because the proxy takes part in them, by the plugins
 sum by (route, client_plugin, server_plugin, path) (increase(mysql_tls_proxy_auth_total{result="accepted", path!="relayed"}[1d])) > 0
 \`\`\`
 
-Servers that did not greet at the latest attempt:
+Servers that are left out:
 
 \`\`\`promql
 mysql_tls_proxy_server_up == 0
+\`\`\`
+
+How clients are divided among the servers of a route:
+
+\`\`\`promql
+sum by (route, server) (mysql_tls_proxy_server_connections_active)
+\`\`\`
+
+Attempts to connect that failed, so that clients were sent to another server or got an error:
+
+\`\`\`promql
+sum by (route, server) (increase(mysql_tls_proxy_server_connect_failures_total[1h])) > 0
+\`\`\`
+
+Health checks that were refused their login:
+
+\`\`\`promql
+sum by (route, server) (increase(mysql_tls_proxy_server_health_checks_total{result="denied"}[1h])) > 0
 \`\`\``;

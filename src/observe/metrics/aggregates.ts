@@ -11,11 +11,13 @@ import {
   type LoginAttempt,
   type Observer,
   PLAINTEXT,
+  type ServerCheck,
+  type ServerConnections,
   type TlsDescription,
 } from '../events.js';
 import type { Traffic } from '../state/live-connections.js';
-import { type RouteServers, serverKey } from '../state/servers.js';
-import type { ReloadState, ServerState } from '../state/state.js';
+import { type KnownServer, type RouteServers, serverKey } from '../state/servers.js';
+import type { ReloadState } from '../state/state.js';
 import { weaknessesOfLeg } from '../weak-tls.js';
 import { commandCounts, commandDurations, type StatisticsByRoute } from './command-samples.js';
 import { aggregateMetrics } from './definitions.js';
@@ -29,9 +31,10 @@ export interface MetricSources {
   /** By route. */
   traffic(): ReadonlyMap<string, Traffic>;
   readonly commands: StatisticsByRoute;
-  servers(): readonly ServerState[];
+  servers(): readonly KnownServer[];
   certificates(): readonly CertificateInUse[];
   keptServers(): readonly KeptCount[];
+  serverConnections(): readonly ServerConnections[];
   reloads(): ReloadState;
 }
 
@@ -57,6 +60,8 @@ const ordinaryEnds = ['client_closed', 'server_closed', 'login_refused'] as cons
 
 /** Servers choose theirs. */
 const LONGEST_SUBJECT = 256;
+
+const checkResults = ['success', 'failure', 'denied'] as const satisfies ServerCheck['result'][];
 
 const legs = ['client', 'server'] as const;
 type NetworkLeg = (typeof legs)[number];
@@ -98,6 +103,13 @@ export function createMetrics(
   instruments.collected('commands_total', () => commandCounts(sources.commands));
   instruments.collected('command_duration_seconds', () => commandDurations(sources.commands));
   instruments.collected('server_up', () => serverSamples(sources.servers()));
+  const checks = instruments.counter('server_health_checks_total');
+  const connectFailures = instruments.counter('server_connect_failures_total');
+  instruments.collected('server_connections_active', () =>
+    sources
+      .serverConnections()
+      .map(({ route, server, count }) => ({ labels: { route, server }, value: count })),
+  );
   const serverConnections = instruments.counter('server_connections_total');
   instruments.collected('kept_server_connections', () =>
     sources.keptServers().map(({ route, count }) => ({ labels: { route }, value: count })),
@@ -123,10 +135,14 @@ export function createMetrics(
   let servers = serverLabels(routes);
   const zeroServer = (labels: { route: string; server: string }) => {
     serverSeconds.zero(labels);
+    connectFailures.inc(labels, 0);
+    for (const result of checkResults) checks.inc({ ...labels, result }, 0);
     for (const connection of ['fresh', 'reused']) serverConnections.inc({ ...labels, connection }, 0);
   };
   const removeServer = (labels: { route: string; server: string }) => {
     serverSeconds.remove(labels);
+    connectFailures.remove(labels);
+    for (const result of checkResults) checks.remove({ ...labels, result });
     for (const connection of ['fresh', 'reused']) serverConnections.remove({ ...labels, connection });
   };
   for (const labels of servers.values()) zeroServer(labels);
@@ -153,6 +169,14 @@ export function createMetrics(
     serverReached: ({ route }, server, seconds) => {
       const labels = servers.get(serverKey(route, server));
       if (labels !== undefined) serverSeconds.observe(labels, seconds);
+    },
+    serverUnreachable: ({ route }, server) => {
+      const labels = servers.get(serverKey(route, server));
+      if (labels !== undefined) connectFailures.inc(labels);
+    },
+    serverChecked: ({ route, server, result }) => {
+      const labels = servers.get(serverKey(route, server));
+      if (labels !== undefined) checks.inc({ ...labels, result });
     },
     tlsEstablished: (connection, leg) => {
       const tls = tlsOf(connection, leg);
@@ -243,7 +267,7 @@ function reloadSamples({ succeeded, failed }: ReloadState): Sample[] {
   ];
 }
 
-function serverSamples(servers: readonly ServerState[]): Sample[] {
+function serverSamples(servers: readonly KnownServer[]): Sample[] {
   return servers.map(({ route, server, up }) => ({
     labels: { route, server },
     value: up === null ? Number.NaN : Number(up),

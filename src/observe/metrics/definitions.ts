@@ -30,6 +30,8 @@ export const labelMeanings = {
   path: '`relayed` (as it was), `translated` (the password put into the form of the other leg), `bridged` (the proxy got the password from the client) or `credentials` (both sides are in the file of --credentials)',
   auth_result:
     '`accepted`, `refused` (by the server, or by the credentials file) or `failed` (it came to no decision)',
+  check_result:
+    '`success`, `failure` (the server is left out) or `denied` (the server works, and refuses --health-check-user)',
   direction: '`in` or `out`, as the proxy sees that leg',
   command: 'as the protocol names it: `COM_QUERY`, `COM_STMT_EXECUTE`, …; else `other`',
   server: '`HOST:PORT` of the server, as configured',
@@ -184,7 +186,22 @@ export const aggregateMetrics = {
   },
   server_up: {
     type: 'gauge',
-    help: 'Whether the server answered at the latest attempt to connect, with a greeting or with an error in its place (such as 1040): 1 or 0; NaN before the first attempt.',
+    help: 'Whether the server can be used, by the latest attempt to connect or health check: 1, or 0 where that failed or was refused in place of a greeting (such as with 1040), and the server is left out; NaN before the first.',
+    labels: ['route', 'server'],
+  },
+  server_health_checks_total: {
+    type: 'counter',
+    help: 'Health checks (--health-check-interval).',
+    labels: ['route', 'server', { name: 'result', meaning: 'check_result' }],
+  },
+  server_connect_failures_total: {
+    type: 'counter',
+    help: 'Attempts to connect for a client that failed before a greeting: another server was tried then, or the client got an error.',
+    labels: ['route', 'server'],
+  },
+  server_connections_active: {
+    type: 'gauge',
+    help: 'Connections to the server that are open now: those being made, those of clients, and those that wait for another client.',
     labels: ['route', 'server'],
   },
   server_connections_total: {

@@ -1,18 +1,19 @@
 /** Puts together what `/state` says. */
 import { formatAddress, type ProxyConfig } from '../../config/model.js';
 import { printable } from '../../printable.js';
-import type { CertificateInUse, KeptCount } from '../events.js';
+import type { CertificateInUse, KeptCount, ServerConnections } from '../events.js';
 import type { RecentFailures } from './failures.js';
 import { HISTORY_STEP_SECONDS, type History } from './history.js';
 import type { LiveConnections } from './live-connections.js';
 import type { PlaintextReporter } from './plaintext-report.js';
-import type { Servers } from './servers.js';
+import { type Servers, serverKey } from './servers.js';
 import type {
   CertificateState,
   PlaintextReport,
   ProxyState,
   ReloadState,
   RouteState,
+  ServerState,
   TlsCount,
 } from './state.js';
 
@@ -25,6 +26,7 @@ export interface ProxyView {
   keptServers(): readonly KeptCount[];
   /** Has figures that are not up to date by themselves brought up to date. */
   refresh(): Promise<void>;
+  serverConnections(): readonly ServerConnections[];
   /** Undefined when the proxy can serve clients, else why not. */
   unreadyReason(): string | undefined;
 }
@@ -67,7 +69,7 @@ export function proxyState(sources: StateSources): ProxyState {
     tls: tlsCounts(live),
     history: history.points,
     history_step_seconds: HISTORY_STEP_SECONDS,
-    servers: servers.all(),
+    servers: serverStates(servers, proxy),
     certificates: certificateStates(proxy),
     failures: failures.list(),
     plaintext: { ...report, clients: report.clients.slice(0, MOST_PLAINTEXT_CLIENTS) },
@@ -87,6 +89,15 @@ function routeStates({ routes }: ProxyConfig, proxy: ProxyView): RouteState[] {
     server_ssl_mode: server.sslMode,
     kept_server_connections: kept.get(name) ?? null,
   }));
+}
+
+function serverStates(servers: Servers, proxy: ProxyView): ServerState[] {
+  const counts = new Map(
+    proxy.serverConnections().map(({ route, server, count }) => [serverKey(route, server), count]),
+  );
+  return servers
+    .all()
+    .map((server) => ({ ...server, connections: counts.get(serverKey(server.route, server.server)) ?? 0 }));
 }
 
 function tlsCounts(live: LiveConnections): TlsCount[] {

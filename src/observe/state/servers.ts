@@ -1,4 +1,4 @@
-/** Whether each server of each route answered when it was asked last. */
+/** How each server of each route is. */
 import type { ProxyError } from '../../errors.js';
 import { printableName } from '../../printable.js';
 import type { Observer } from '../events.js';
@@ -10,17 +10,31 @@ export interface RouteServers {
   readonly servers: readonly string[];
 }
 
+/** What is not the pool's to know. */
+export type KnownServer = Omit<ServerState, 'connections'>;
+
 export class Servers {
-  #states: Map<string, ServerState>;
+  #states: Map<string, KnownServer>;
 
   constructor(routes: readonly RouteServers[]) {
     this.#states = unknownStates(routes);
   }
 
   readonly observer: Observer = {
-    serverReached: ({ route }, server, seconds) =>
-      this.#update(route, server, { up: true, connect_seconds: seconds, code: '', cause: '', cure: '' }),
-    serverUnreachable: ({ route }, server, error) => this.#update(route, server, downBecause(error)),
+    serverReached: ({ route }, server, seconds) => this.#update(route, server, { connect_seconds: seconds }),
+    serverUnreachable: ({ route }, server) => this.#update(route, server, {}),
+    serverHealth: ({ route, server, error }) =>
+      this.#update(
+        route,
+        server,
+        error === undefined ? { up: true, code: '', cause: '', cure: '' } : downBecause(error),
+      ),
+    serverChecked: ({ route, server, result, greetedAfter }) =>
+      this.#update(
+        route,
+        server,
+        result === 'failure' || greetedAfter === undefined ? {} : { connect_seconds: greetedAfter },
+      ),
     established: ({ route, serverAddress, serverVersion }) => {
       const key = serverKey(route, serverAddress);
       const state = this.#states.get(key);
@@ -29,7 +43,7 @@ export class Servers {
     },
   };
 
-  all(): readonly ServerState[] {
+  all(): readonly KnownServer[] {
     return [...this.#states.values()];
   }
 
@@ -43,18 +57,18 @@ export class Servers {
     this.#states = next;
   }
 
-  #update(route: string, server: string, change: Partial<ServerState>): void {
+  #update(route: string, server: string, change: Partial<KnownServer>): void {
     const key = serverKey(route, server);
     const state = this.#states.get(key);
     // A connection from before a reload may tell of a server that is not configured any more.
     if (state === undefined) return;
     const now = Date.now();
-    const since = change.up === state.up ? state.since : now;
+    const since = change.up === undefined || change.up === state.up ? state.since : now;
     this.#states.set(key, { ...state, ...change, tried_at: now, since });
   }
 }
 
-function downBecause(error: ProxyError): Partial<ServerState> {
+function downBecause(error: ProxyError): Partial<KnownServer> {
   return {
     up: false,
     connect_seconds: null,
@@ -64,7 +78,7 @@ function downBecause(error: ProxyError): Partial<ServerState> {
   };
 }
 
-function unknownStates(routes: readonly RouteServers[]): Map<string, ServerState> {
+function unknownStates(routes: readonly RouteServers[]): Map<string, KnownServer> {
   return new Map(
     routes.flatMap(({ route, servers }) =>
       servers.map((server) => [
@@ -80,7 +94,7 @@ function unknownStates(routes: readonly RouteServers[]): Map<string, ServerState
           code: '',
           cause: '',
           cure: '',
-        } satisfies ServerState,
+        } satisfies KnownServer,
       ]),
     ),
   );

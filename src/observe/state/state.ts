@@ -84,13 +84,15 @@ export interface HistoryPoint {
 export interface ServerState {
   readonly route: string;
   readonly server: string;
-  /** Whether it answered at the latest attempt to connect, be it with an error; null before the first. */
+  /** False: the latest attempt to use it, or check of it, failed, and it is left out; null before the first. */
   readonly up: boolean | null;
+  /** Open ones: being made, in use, or waiting for another client. */
+  readonly connections: number;
   /** When it was first seen to be up, or down, after it was not; null before the first attempt. */
   readonly since: number | null;
   /** Of the latest attempt; null before the first. */
   readonly tried_at: number | null;
-  /** How long it took to greet; null unless up. */
+  /** How long it took to greet, as far as it is known; null where it is down. */
   readonly connect_seconds: number | null;
   /** As the server calls itself. */
   readonly server_version: string;

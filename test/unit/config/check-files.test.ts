@@ -174,6 +174,16 @@ const refused: readonly [what: string, flags: Record<string, unknown>, problem: 
     /^flag --server-ssl-key-passphrase-file: ".*empty" is empty; write the passphrase into its first line$/,
   ],
   [
+    'an empty password file of health checks',
+    { 'health-check-user': 'monitor', 'health-check-password-file': write('no-password', '\n') },
+    /^flag --health-check-password-file: ".*no-password" is empty; write the password into its first line$/,
+  ],
+  [
+    'a password file of health checks that others can read',
+    { 'health-check-user': 'monitor', 'health-check-password-file': write('open', 'secret\n', 0o644) },
+    /^flag --health-check-password-file: ".*open" can be read or written by other users.*chmod 600/,
+  ],
+  [
     'an RSA key that is missing',
     { 'rsa-private-key': at('none.pem') },
     /^flag --rsa-private-key: ".*none\.pem" does not exist; correct the path$/,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { makeCertificates } from '../../support/certificates.js';
@@ -40,6 +41,19 @@ const refused: readonly [what: string, flags: Flags, problems: readonly RegExp[]
     'a long socket path of a server',
     { server: `unix:/${'é'.repeat(60)}`, 'allow-socket-server': true },
     [/^flag --server: .*longer than the 107 bytes/],
+  ],
+  [
+    'a user of health checks without a password',
+    { 'health-check-user': 'monitor' },
+    [/^flag --health-check-user: is given without its password; add --health-check-password-file$/],
+  ],
+  [
+    'a password of health checks without a user',
+    { 'health-check-password-file': path.join(folder, 'none') },
+    [
+      /^flag --health-check-password-file: is given without the user; add --health-check-user$/,
+      /^flag --health-check-password-file: the file \(not named here, in case it is the password itself\) does not exist$/,
+    ],
   ],
   ['one address twice', { listen: ['a:1', 'A:1'] }, [/^flag --listen: A:1 is given twice$/]],
   [
@@ -171,6 +185,11 @@ const refused: readonly [what: string, flags: Flags, problems: readonly RegExp[]
   ],
 ];
 
+const passwordFile = path.join(folder, 'health-password');
+writeFileSync(passwordFile, 'secret\n', { mode: 0o600 });
+const healthLogin = { 'health-check-user': 'monitor', 'health-check-password-file': passwordFile };
+const several = { server: ['127.0.0.1:1', '127.0.0.1:2'] };
+
 const warned: readonly [what: string, flags: Flags, warnings: readonly RegExp[]][] = [
   [
     'a long handshake timeout',
@@ -181,6 +200,21 @@ const warned: readonly [what: string, flags: Flags, warnings: readonly RegExp[]]
     'a useless connect timeout',
     { 'connect-timeout': '9.5s' },
     [/^flag --connect-timeout: is longer than --handshake-timeout/],
+  ],
+  [
+    'a server that is given twice',
+    { server: ['127.0.0.1:1', '127.0.0.1:1'] },
+    [/^flag --server: 127\.0\.0\.1:1 is given twice, and counts once$/],
+  ],
+  [
+    'a choice of one server',
+    { 'routing-strategy': 'round-robin' },
+    [/^flag --routing-strategy: is not used with one server/],
+  ],
+  [
+    'a login of health checks that do not happen',
+    { ...several, ...healthLogin, 'health-check-interval': 'off' },
+    [/^flag --health-check-user: is not used without health checks; give --health-check-interval$/],
   ],
   [
     'plaintext from public networks',
@@ -372,6 +406,8 @@ const silent: readonly [what: string, flags: Flags][] = [
     { listen: '0.0.0.0:3307', 'client-plaintext-from': ['127.0.0.1', '10.0.0.0/8'] },
   ],
   ['a short handshake timeout', { 'handshake-timeout': '2s' }],
+  ['health checks with a login', { ...several, ...healthLogin, 'routing-strategy': 'round-robin' }],
+  ['several servers without health checks', { ...several, 'health-check-interval': 'off' }],
   [
     'known ciphers',
     { 'server-ssl-cipher': 'AES256-SHA@SECLEVEL=0', 'server-tls-ciphersuites': 'TLS_AES_128_CCM_SHA256' },

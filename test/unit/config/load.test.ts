@@ -19,6 +19,7 @@ const defaults = {
       listen: [{ kind: 'tcp', host: '127.0.0.1', port: 3307 }],
       listenMode: 0o660,
       servers: [serverAddress],
+      routingStrategy: 'first-available',
       allowSocketServer: false,
       authBridge: 'off',
       allowCleartext: false,
@@ -71,6 +72,17 @@ describe('defaults', () => {
   it('leave TLS to client and server in PASSTHROUGH', () => {
     const { config } = loadFlags({ 'client-ssl-mode': 'passthrough' });
     assert.equal(config.routes[0]?.server.sslMode, 'AS_CLIENT');
+  });
+
+  it('check the servers of a route that has several', () => {
+    const interval = (flags: Record<string, unknown>) =>
+      loadFlags(flags).config.routes[0]?.healthCheckInterval;
+    const several = { server: ['a:1', 'b:2'] };
+    assert.equal(interval(several), 10_000);
+    assert.equal(interval({}), undefined);
+    assert.equal('healthCheckInterval' in (loadFlags({}).config.routes[0] ?? {}), false);
+    assert.equal(interval({ ...several, 'health-check-interval': 'off' }), undefined);
+    assert.equal(interval({ 'health-check-interval': '3s' }), 3_000);
   });
 
   it('have no admin listener when it is off', () => {

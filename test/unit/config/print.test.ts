@@ -88,6 +88,7 @@ routes:
     listen: [127.0.0.1:3307]  # default
     listen-mode: "0660"  # default
     servers: [s:3306]  # file /proxy.yaml:1
+    routing-strategy: first-available  # default
     allow-socket-server: false  # default
     auth-bridge: off  # default
     allow-cleartext: false  # default

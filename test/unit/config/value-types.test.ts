@@ -53,6 +53,11 @@ const accepted: readonly [option: string, given: unknown, value: unknown][] = [
   ['reuse-server-connections', 'yes', true],
   ['reuse-idle-timeout', '2m', 120_000],
   ['reuse-max', '8', 8],
+  ['routing-strategy', 'Least_Connections', 'least-connections'],
+  ['health-check-interval', '2s', 2000],
+  ['health-check-interval', 'off', undefined],
+  ['health-check-interval', false, undefined],
+  ['health-check-user', 'monitor', 'monitor'],
   ['metrics', 'Aggregates', 'aggregates'],
   ['connection-metrics-limit', '50', 50],
   ['state-directory', 'var/state', 'var/state'],
@@ -164,6 +169,10 @@ const refused: readonly [option: string, given: unknown, message: RegExp][] = [
   ['credentials', '', /is empty; write the path of a file/],
   ['state-directory', '', /is empty; write the path of a directory/],
   ['state-directory', 'a\0b', /must not hold a zero byte/],
+  ['routing-strategy', 'round robin', /"round robin" is unknown.*use first-available, round-robin, least/],
+  ['health-check-interval', '0', /out of range/],
+  ['health-check-interval', true, /must be a duration or off/],
+  ['health-check-user', '', /is empty; write the name of an account/],
   ['auth-bridge', 'sha25', /"sha25" is unknown \(did you mean "sha256"\?\); use off, sha256/],
 ];
 

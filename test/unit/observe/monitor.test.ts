@@ -16,6 +16,7 @@ function monitorOf(t: TestContext, config: Partial<ProxyConfig> = {}): WatchingM
   const monitor = createMonitor({ ...loadFlags({ server: 'db:3306' }).config, ...config }, '1.2.3', {
     addresses: () => [{ route: 'default', address: '127.0.0.1:3307' }],
     certificates: () => [],
+    serverConnections: () => [],
     keptServers: () => [],
     refresh: () => Promise.resolve(),
     unreadyReason: () => undefined,

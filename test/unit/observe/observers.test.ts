@@ -20,6 +20,8 @@ function recordingObserver(seen: string[]): Required<Observer> {
     userChangeRefused: () => void seen.push('userChangeRefused'),
     failed: () => void seen.push('failed'),
     refused: () => void seen.push('refused'),
+    serverHealth: () => void seen.push('serverHealth'),
+    serverChecked: () => void seen.push('serverChecked'),
     reuseJudged: () => void seen.push('reuseJudged'),
     keptServerEnded: () => void seen.push('keptServerEnded'),
     workerStarted: () => void seen.push('workerStarted'),

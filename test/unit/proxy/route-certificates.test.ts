@@ -26,7 +26,14 @@ function routeConfig(more: Record<string, unknown> = {}): RouteConfig {
 const secrets = { ownKey: () => assert.fail('needs no key'), ticketSecret: randomBytes(32) };
 
 function routeOf(config: RouteConfig, before?: ReturnType<typeof createRoute>) {
-  return createRoute(config, [], secrets, {}, before);
+  return createRoute(config, {
+    users: [],
+    secrets,
+    observer: {},
+    before,
+    connectTimeout: 1_000,
+    handshakeTimeout: 1_000,
+  });
 }
 
 const shown = { fingerprint: 'AA', subject: 'CN=db', weaknesses: [], notBefore: 1, notAfter: 2 };

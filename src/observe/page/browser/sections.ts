@@ -62,7 +62,7 @@ function routeCard(route: RouteState, state: ProxyState): HTMLElement {
 }
 
 function serverItem(server: ServerState, now: number): HTMLElement {
-  const { since, tried_at: at, connect_seconds: seconds, server_version: version } = server;
+  const { since, tried_at: at, connect_seconds: seconds, server_version: version, connections } = server;
   const tried = at === null ? '' : moment(at, now);
   const name = element('b', {}, ...prose(server.server));
   const item = (cssClass: string, sign: HTMLElement, ...content: Child[]): HTMLElement =>
@@ -82,7 +82,8 @@ function serverItem(server: ServerState, now: number): HTMLElement {
     );
   }
   const greeting = seconds === null ? '' : `greeted in ${latency(seconds)} at ${tried}`;
-  const facts = [version, greeting].filter((text) => text !== '').join(', ');
+  const open = connections === 0 ? '' : counted(connections, 'connection');
+  const facts = [open, version, greeting].filter((text) => text !== '').join(', ');
   return item('server', mark('fine', '✓'), ' answers', element('p', { class: 'muted', dir: 'auto' }, facts));
 }
 

@@ -1,4 +1,4 @@
-/** What is known of a server now: it is only tried when a client needs it. */
+/** What is known of a server now: without health checks it is only tried when a client needs it. */
 import type { ServerState } from '../../state/state.js';
 
 /** `silent`: it did not answer when it was last needed, but that is a while ago. */

@@ -139,16 +139,35 @@ describe('servers', () => {
     ]);
   });
 
-  it('are up or down by the latest attempt', async () => {
+  it('are up or down, and what failed, was checked and is open is counted', async () => {
     const metrics = metricsOf(['a']);
     const connection = connectionRecord({ route: 'a' });
+    const error = new ProxyError('server_port_closed', 'x');
+    const health = { route: 'a', server: SERVER, changed: true, by: 'client', isOnly: true } as const;
     metrics.observer.serverReached?.(connection, SERVER, 0.25);
+    metrics.observer.serverHealth?.(health);
     assert.deepEqual(await scrape(metrics, 'server_up'), [`server_up{${labels}} 1`]);
     assert.deepEqual(await scrape(metrics, 'server_connect_duration_seconds_sum'), [
       `server_connect_duration_seconds_sum{${labels}} 0.25`,
     ]);
-    metrics.observer.serverUnreachable?.(connection, SERVER, new ProxyError('server_port_closed', 'x'));
+    metrics.observer.serverUnreachable?.(connection, SERVER, error);
+    metrics.observer.serverHealth?.({ ...health, error });
     assert.deepEqual(await scrape(metrics, 'server_up'), [`server_up{${labels}} 0`]);
+    assert.deepEqual(await scrape(metrics, 'server_connect_failures_total'), [
+      `server_connect_failures_total{${labels}} 1`,
+    ]);
+    const check = { route: 'a', server: SERVER, greetedAfter: 0.5 };
+    metrics.observer.serverChecked?.({ ...check, result: 'success', error: undefined });
+    metrics.observer.serverChecked?.({ ...check, result: 'denied', error });
+    assert.deepEqual(await scrape(metrics, 'server_health_checks_total'), [
+      `server_health_checks_total{${labels},result="denied"} 1`,
+      `server_health_checks_total{${labels},result="failure"} 0`,
+      `server_health_checks_total{${labels},result="success"} 1`,
+    ]);
+    metrics.serverConnections = [{ route: 'a', server: SERVER, count: 3 }];
+    assert.deepEqual(await scrape(metrics, 'server_connections_active'), [
+      `server_connections_active{${labels}} 3`,
+    ]);
   });
 
   it('that are gone after a reload leave nothing behind', async () => {
@@ -159,7 +178,12 @@ describe('servers', () => {
     metrics.servers.setRoutes(next);
     metrics.setRoutes(next);
     metrics.observer.serverReached?.(connection, SERVER, 0.25);
-    for (const name of ['server_up', 'server_connect_duration_seconds_count']) {
+    metrics.observer.serverUnreachable?.(connection, SERVER, new ProxyError('server_port_closed', 'x'));
+    for (const name of [
+      'server_up',
+      'server_connect_duration_seconds_count',
+      'server_connect_failures_total',
+    ]) {
       const [line = '', ...others] = await scrape(metrics, name);
       assert.deepEqual(others, [], name);
       assert.match(line, /server="new:3306"/);

@@ -1,6 +1,6 @@
 /** Metrics as the monitor makes them, with everything that is asked for elsewhere at hand. */
 import { CommandStatistics } from '../../../../src/observe/command-statistics.js';
-import type { CertificateInUse, KeptCount } from '../../../../src/observe/events.js';
+import type { CertificateInUse, KeptCount, ServerConnections } from '../../../../src/observe/events.js';
 import { createMetrics, type Metrics } from '../../../../src/observe/metrics/aggregates.js';
 import { combineObservers } from '../../../../src/observe/observers.js';
 import { LiveConnections } from '../../../../src/observe/state/live-connections.js';
@@ -12,6 +12,7 @@ export const SERVER = 'db:3306';
 export interface MetricsUnderTest extends Metrics {
   readonly servers: Servers;
   readonly certificates: CertificateInUse[];
+  serverConnections: readonly ServerConnections[];
   keptServers: readonly KeptCount[];
   reloads: ReloadState;
 }
@@ -28,6 +29,7 @@ export function metricsOf(routeNames: readonly string[], version = '1.2.3'): Met
     servers: () => servers.all(),
     certificates: () => certificates,
     keptServers: () => underTest.keptServers,
+    serverConnections: () => underTest.serverConnections,
     reloads: () => underTest.reloads,
   });
   const underTest: MetricsUnderTest = {
@@ -36,6 +38,7 @@ export function metricsOf(routeNames: readonly string[], version = '1.2.3'): Met
     servers,
     certificates,
     keptServers: [],
+    serverConnections: [],
     reloads: {
       succeeded: 0,
       failed: 0,

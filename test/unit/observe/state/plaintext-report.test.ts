@@ -12,6 +12,7 @@ const route = (fields: Partial<RouteConfig> = {}, client: Partial<ClientLegConfi
   listen: [],
   listenMode: 0o600,
   servers: [],
+  routingStrategy: 'first-available',
   allowSocketServer: false,
   authBridge: 'off',
   allowCleartext: false,

@@ -1,0 +1,267 @@
+/** The servers of a route: which one a connection tries next, how many connections each has, and which are left out. */
+import { performance } from 'node:perf_hooks';
+import { type Address, formatAddress, type RoutingStrategy } from '../config/model.js';
+import type { ProxyError } from '../errors.js';
+import type { ServerConnections, ServerHealth } from '../observe/events.js';
+
+export interface ServerPoolOptions {
+  readonly route: string;
+  /** At least one; one that is given twice counts once. */
+  readonly servers: readonly Address[];
+  readonly strategy: RoutingStrategy;
+  /** Health checks find out when a server is back; without them clients have to try. */
+  readonly isChecked: boolean;
+  readonly onHealth?: (health: ServerHealth) => void;
+  /** Milliseconds that never go back. */
+  readonly now?: () => number;
+  /** From 0 to 1. */
+  readonly random?: () => number;
+}
+
+/** A server that fails once is left out for that long, in milliseconds; each further failure doubles it. */
+const FIRST_BACK_OFF_MS = 1_000;
+const LONGEST_BACK_OFF_MS = 60_000;
+/** Back-off is up to that much shorter, so that several proxies do not come back all at once. */
+const JITTER = 0.25;
+
+/** What is known of one server. It outlives reloads: connections from before one are still open. */
+interface PooledServer {
+  readonly address: Address;
+  /** `HOST:PORT`. */
+  readonly name: string;
+  state: 'unknown' | 'up' | 'down';
+  /** Open ones, from the choice until the socket is closed. */
+  connections: number;
+  /** Those of attempts that were under way together count once. Forgotten when the server has been up for a while. */
+  failures: number;
+  /** Since when it is up; of `now()`. */
+  upSince: number;
+  /** Of the latest one, and until when the server is left out; of `now()`. */
+  failedAt: number;
+  retryAt: number;
+  /** Place in the order in which servers were chosen; 0: never. */
+  chosen: number;
+}
+
+export class ServerPool {
+  readonly #options: ServerPoolOptions;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #servers: readonly PooledServer[];
+  #lastChosen: number;
+
+  /** `before`: the pool that this one replaces. What it knows of servers that stay holds on; those that are down are due again. */
+  constructor(options: ServerPoolOptions, before?: ServerPool) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#random = options.random ?? Math.random;
+    const known = new Map(
+      (before === undefined ? [] : before.#servers).map((server) => [server.name, server]),
+    );
+    const byName = new Map(options.servers.map((address) => [formatAddress(address), address]));
+    this.#servers = [...byName].map(([name, address]) => known.get(name) ?? unknownServer(name, address));
+    for (const server of this.#servers) server.retryAt = Math.min(server.retryAt, this.#now());
+    this.#lastChosen = before === undefined ? 0 : before.#lastChosen;
+  }
+
+  get size(): number {
+    return this.#servers.length;
+  }
+
+  get names(): readonly string[] {
+    return this.#servers.map(({ name }) => name);
+  }
+
+  /** The server that the next connection would try first. */
+  get nextName(): string | undefined {
+    return this.#best([])?.name;
+  }
+
+  /**
+   * The attempt to make next, for a connection that has made those in `made`; undefined where it has tried every server. It
+   * counts as a connection from now on, so `closed` has to be called on it. `name`: goes before the others, if it is not left out.
+   */
+  choose(made: readonly ServerAttempt[], name?: string): ServerAttempt | undefined {
+    const server = this.#best(
+      made.map((attempt) => attempt.name),
+      name,
+    );
+    if (server === undefined) return undefined;
+    this.#markChosen(server);
+    server.connections += 1;
+    const isTrial = server.state === 'down' && this.#isCandidate(server);
+    // While one connection tries it, others do not.
+    if (isTrial) server.retryAt = this.#now() + this.#backOff(server);
+    return new ServerAttempt(this, server, isTrial ? 'trial' : 'client', this.#now());
+  }
+
+  /** A connection to this server that was kept is used: it was its turn. */
+  useKept(name: string): void {
+    const server = this.#find(name);
+    if (server !== undefined) this.#markChosen(server);
+  }
+
+  /** An attempt that counts as no connection: `closed` need not be called on it. */
+  attemptCheck(name: string): ServerAttempt {
+    const server = this.#find(name);
+    if (server === undefined) throw new Error(`the pool has no server ${name}`);
+    return new ServerAttempt(this, server, 'check', this.#now());
+  }
+
+  /** Milliseconds until the server, which is down, is to be tried again; undefined where it is not down. */
+  backOffLeft(name: string): number | undefined {
+    const server = this.#find(name);
+    return server?.state === 'down' ? Math.max(0, server.retryAt - this.#now()) : undefined;
+  }
+
+  /** Open connections of each server. */
+  connections(): readonly ServerConnections[] {
+    const { route } = this.#options;
+    return this.#servers.map(({ name, connections }) => ({ route, server: name, count: connections }));
+  }
+
+  /** @internal Called by attempts. */
+  greeted({ server }: ServerAttempt): void {
+    if (server.state === 'unknown') this.#becomeUp(server, 'client');
+  }
+
+  /** @internal Called by attempts. */
+  succeeded({ server, kind, startedAt }: ServerAttempt): void {
+    // An old connection that still made it says nothing of those to come.
+    if (server.state === 'up' || startedAt < server.failedAt) return;
+    this.#becomeUp(server, kind === 'check' ? 'check' : 'client');
+  }
+
+  /** @internal Called by attempts. */
+  failed({ server, kind, startedAt }: ServerAttempt, error: ProxyError): void {
+    const changed = server.state !== 'down';
+    // The same fall as seen by another connection.
+    if (changed && startedAt < server.failedAt) return;
+    // Connections that try it for want of another do not make it stay out longer.
+    if (changed || kind !== 'client') {
+      // One that falls as often as it rises, being full for one, comes back ever more slowly.
+      const isForgotten = server.state === 'up' && this.#now() - server.upSince >= LONGEST_BACK_OFF_MS;
+      server.failures = isForgotten ? 1 : server.failures + 1;
+      server.retryAt = this.#now() + this.#backOff(server);
+    }
+    server.state = 'down';
+    server.failedAt = this.#now();
+    this.#tell(server, { changed, by: kind === 'check' ? 'check' : 'client', error });
+  }
+
+  /** The best of those that were not tried: one that is not left out, else the one whose failure is longest ago. */
+  #best(tried: readonly string[], name?: string): PooledServer | undefined {
+    const untried = this.#servers.filter((server) => !tried.includes(server.name));
+    const candidates = untried.filter((server) => this.#isCandidate(server));
+    const named = candidates.find((server) => server.name === name);
+    return named ?? first(candidates, this.#precedence) ?? first(untried, (a, b) => a.failedAt - b.failedAt);
+  }
+
+  /** Negative: `a` comes first. Equal ones come as configured. */
+  readonly #precedence = (a: PooledServer, b: PooledServer): number => {
+    const { strategy } = this.#options;
+    if (strategy === 'first-available') return 0;
+    const turn = a.chosen - b.chosen;
+    if (strategy === 'round-robin') return turn;
+    return a.connections - b.connections || turn;
+  };
+
+  #isCandidate({ state, retryAt }: PooledServer): boolean {
+    return state !== 'down' || (!this.#options.isChecked && this.#now() >= retryAt);
+  }
+
+  #markChosen(server: PooledServer): void {
+    this.#lastChosen += 1;
+    server.chosen = this.#lastChosen;
+  }
+
+  /** Milliseconds. */
+  #backOff({ failures }: PooledServer): number {
+    const full = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), LONGEST_BACK_OFF_MS);
+    return full * (1 - JITTER * this.#random());
+  }
+
+  #becomeUp(server: PooledServer, by: ServerHealth['by']): void {
+    server.state = 'up';
+    server.upSince = this.#now();
+    this.#tell(server, { changed: true, by });
+  }
+
+  #tell({ name }: PooledServer, health: Pick<ServerHealth, 'changed' | 'by' | 'error'>): void {
+    const { route, onHealth } = this.#options;
+    onHealth?.({ route, server: name, isOnly: this.size === 1, ...health });
+  }
+
+  #find(name: string): PooledServer | undefined {
+    return this.#servers.find((server) => server.name === name);
+  }
+}
+
+/** One attempt to reach a server, and the connection that it leads to. */
+export class ServerAttempt {
+  /** @internal */
+  readonly server: PooledServer;
+  /** `trial`: of a client, after a back-off, to see whether the server is back. */
+  readonly kind: 'client' | 'trial' | 'check';
+  readonly startedAt: number;
+  readonly #pool: ServerPool;
+  #isOpen = true;
+
+  constructor(pool: ServerPool, server: PooledServer, kind: ServerAttempt['kind'], startedAt: number) {
+    this.#pool = pool;
+    this.server = server;
+    this.kind = kind;
+    this.startedAt = startedAt;
+  }
+
+  get address(): Address {
+    return this.server.address;
+  }
+
+  get name(): string {
+    return this.server.name;
+  }
+
+  /** What comes after the greeting may still fail, so it does not bring a server back that was left out. */
+  greeted(): void {
+    this.#pool.greeted(this);
+  }
+
+  /** The server can be used. */
+  succeeded(): void {
+    this.#pool.succeeded(this);
+  }
+
+  failed(error: ProxyError): void {
+    this.#pool.failed(this, error);
+  }
+
+  /** The connection's socket is closed. */
+  readonly closed = (): void => {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.server.connections -= 1;
+  };
+}
+
+function unknownServer(name: string, address: Address): PooledServer {
+  return {
+    address,
+    name,
+    state: 'unknown',
+    connections: 0,
+    failures: 0,
+    upSince: Number.NEGATIVE_INFINITY,
+    failedAt: Number.NEGATIVE_INFINITY,
+    retryAt: Number.NEGATIVE_INFINITY,
+    chosen: 0,
+  };
+}
+
+/** The first one of those that no other goes before. */
+function first<T>(all: readonly T[], precedence: (a: T, b: T) => number): T | undefined {
+  return all.reduce<T | undefined>(
+    (best, one) => (best === undefined || precedence(one, best) < 0 ? one : best),
+    undefined,
+  );
+}
