@@ -13,6 +13,9 @@ export interface ReloadContext {
   readonly service: Service;
   /** What the files held before the service was built from them. */
   readonly known: Fingerprints;
+  /** Around each reload, however it ends. */
+  readonly onBegin: () => void;
+  readonly onEnd: () => void;
 }
 
 export interface Reloads {
@@ -32,7 +35,7 @@ export function fingerprintsNow(loaded: LoadedConfig): Promise<Fingerprints> {
 /** All or nothing: whatever is wrong with the new configuration, the old one stays in use. */
 export async function createReloads(
   initial: LoadedConfig,
-  { sources, logger, service, known }: ReloadContext,
+  { sources, logger, service, known, onBegin, onEnd }: ReloadContext,
 ): Promise<Reloads> {
   let current = initial;
   let last = Promise.resolve();
@@ -43,7 +46,10 @@ export async function createReloads(
     // Before certificates are read for use: a change from here on is another one.
     const added = attempt.files.filter((file) => !knownBefore.has(file));
     const known = new Map([...knownBefore, ...(await fingerprintsOf(added))]);
-    await watcher.follow(await takeIntoUse(attempt, changed), known);
+    onBegin();
+    const files = await takeIntoUse(attempt, changed);
+    onEnd();
+    await watcher.follow(files, known);
   };
   const inTurn = (changed?: readonly string[]) => {
     last = last.then(() => reloadNow(changed));

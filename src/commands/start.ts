@@ -17,6 +17,7 @@ import type { Command } from './command.js';
 import { flag, flagsOf, givenFlags, oneText } from './flags.js';
 import type { Outcome } from './outcome.js';
 import { createReloads, fingerprintsNow, logWarnings, messageOf } from './reloads.js';
+import { connectServiceManager } from './service-manager.js';
 import { listenForSignals, type ServiceSignals } from './signals.js';
 
 export const startCommand: Command = {
@@ -124,11 +125,22 @@ async function run(loaded: LoadedConfig, { request, log, signals }: RunContext):
   } catch (error) {
     return failedToStart(config, logger, messageOf(error));
   }
-  const reloads = await createReloads(loaded, { sources: request.sources, logger, service, known });
+  const serviceManager = connectServiceManager(logger);
+  const status = `listening on ${service.addresses.map(({ address }) => address).join(', ')}`;
+  const reloads = await createReloads(loaded, {
+    sources: request.sources,
+    logger,
+    service,
+    known,
+    onBegin: () => serviceManager.reloading(),
+    onEnd: () => serviceManager.ready(status),
+  });
   signals.onReload(reloads.reload);
   logReady(service, logger);
+  serviceManager.ready(status);
   const signal = await signals.stop;
   reloads.close();
+  serviceManager.stopping('waiting for sessions to end');
   return stop(service, signal, reloads.current(), { logger, signals });
 }
 

@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { holdsPrivateKey, isEncrypted, opensslReason, pemCertificates } from '../certs/pem.js';
 import type { RouteCheck } from './check-route.js';
 import { options } from './option-table.js';
+import { canBeReadByOthers } from './secret-file.js';
 
 /** The text of the file; undefined when it was not given, or can't be read, which is then reported. */
 export function readText(
@@ -27,7 +28,8 @@ export function readText(
       return undefined;
     }
     const text = readFileSync(path, 'utf8');
-    if (secret && (status.mode & 0o044) !== 0) {
+    const isReadable = (status.mode & 0o044) !== 0 && canBeReadByOthers(status, process.geteuid?.());
+    if (secret && isReadable) {
       warn(option, {
         code: 'key_readable_by_others',
         cause: `"${path}" can be read by other users of this machine`,
