@@ -7,7 +7,7 @@ import { ProxyError, toProxyError } from '../errors.js';
 import type { Admission, Permit } from '../proxy/admission.js';
 import type { ClientEnd } from '../proxy/client-address.js';
 import { ignoreErrors } from '../proxy/legs.js';
-import { type News, sendError } from './messages.js';
+import { type News, sendError, type Verdict } from './messages.js';
 import type { WorkerProcess } from './worker-process.js';
 
 interface Held {
@@ -71,7 +71,10 @@ export class HandOver {
       // Closes it in this process only.
       held.socket.destroy();
     } else if (news.kind === 'enter') {
-      void this.#enter(held, news.client).then(() => sendVerdict(held));
+      void this.#enter(held, news.client).then(() => {
+        const verdict = verdictOf(held);
+        if (verdict !== undefined) held.worker?.send({ kind: 'verdict', id: held.id, verdict });
+      });
     } else if (news.kind === 'handshake_ended') {
       permitOf(held)?.handshakeEnded();
     } else if (news.kind === 'ended') {
@@ -130,8 +133,7 @@ export class HandOver {
     held.worker = worker;
     worker.connections += 1;
     const { id, route, client, socket } = held;
-    worker.handOver({ kind: 'connection', id, route, client }, socket);
-    if (held.verdict !== undefined) sendVerdict(held);
+    worker.handOver({ kind: 'connection', id, route, client, verdict: verdictOf(held) }, socket);
   }
 
   #end(held: Held): void {
@@ -142,9 +144,8 @@ export class HandOver {
   }
 }
 
-function sendVerdict({ id, worker, verdict }: Held): void {
-  if (verdict instanceof ProxyError) worker?.send({ kind: 'refused', id, error: sendError(verdict) });
-  else worker?.send({ kind: 'admitted', id });
+function verdictOf({ verdict }: Held): Verdict | undefined {
+  return verdict && { refusal: verdict instanceof ProxyError ? sendError(verdict) : undefined };
 }
 
 function permitOf({ verdict }: Held): Permit | undefined {

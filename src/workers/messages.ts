@@ -22,9 +22,10 @@ export type ToWorker =
       readonly id: number;
       readonly route: string;
       readonly client: ClientEnd;
+      /** Undefined where the worker finds out first who the client is, and asks then. */
+      readonly verdict: Verdict | undefined;
     }
-  | { readonly kind: 'admitted'; readonly id: number }
-  | { readonly kind: 'refused'; readonly id: number; readonly error: SentError }
+  | { readonly kind: 'verdict'; readonly id: number; readonly verdict: Verdict }
   /** Others wait: see `Session.hurry`. */
   | { readonly kind: 'hurry'; readonly id: number }
   | { readonly kind: 'prepare'; readonly config: SentConfig }
@@ -65,6 +66,9 @@ export interface Report {
   readonly residentBytes: number;
   readonly cpuSeconds: number;
 }
+
+/** Whether a connection may come in. */
+export type Verdict = { readonly refusal: SentError | undefined };
 
 export interface SentError {
   readonly code: ErrorCode;

@@ -2,6 +2,7 @@
 import type { ProxyError } from '../errors.js';
 import type { Permit } from '../proxy/admission.js';
 import type { Door } from '../proxy/core.js';
+import { receiveError, type Verdict } from './messages.js';
 import type { Outbox } from './outbox.js';
 
 interface Asked {
@@ -14,12 +15,14 @@ export class RemoteDoor implements Door {
   readonly #id: number;
   readonly #outbox: Outbox;
   #asked: Asked | undefined;
-  #verdict: ((asked: Asked) => void) | undefined;
+  #verdict: Verdict | undefined;
   #hurry: (() => void) | undefined;
 
-  constructor(id: number, outbox: Outbox) {
+  /** `verdict`: where the main process knows enough of the client to have decided already. */
+  constructor(id: number, verdict: Verdict | undefined, outbox: Outbox) {
     this.#id = id;
     this.#outbox = outbox;
+    this.#verdict = verdict;
   }
 
   enter: Door['enter'] = (_route, client, hurry) => {
@@ -27,17 +30,14 @@ export class RemoteDoor implements Door {
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };
       if (this.#verdict === undefined) this.#outbox.add({ kind: 'enter', id: this.#id, client });
-      else this.#verdict(this.#asked);
+      else this.decide(this.#verdict);
     });
   };
 
-  /** May come before it was asked for: of most clients the main process knows enough. */
-  decide(refusal: ProxyError | undefined): void {
-    this.#verdict = ({ resolve, reject }) => {
-      if (refusal === undefined) resolve(this.#permit);
-      else reject(refusal);
-    };
-    if (this.#asked !== undefined) this.#verdict(this.#asked);
+  /** The answer to what was asked. */
+  decide({ refusal }: Verdict): void {
+    if (refusal === undefined) this.#asked?.resolve(this.#permit);
+    else this.#asked?.reject(receiveError(refusal));
   }
 
   hurry(): void {

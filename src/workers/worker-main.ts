@@ -12,7 +12,7 @@ import type { Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { createProxyCore, type ProxyCore } from '../proxy/core.js';
 import { EventSender } from './event-messages.js';
-import { type FromWorker, type Report, receiveConfig, receiveError, type ToWorker } from './messages.js';
+import { type FromWorker, type Report, receiveConfig, type ToWorker } from './messages.js';
 import { Outbox } from './outbox.js';
 import { RemoteDoor } from './remote-door.js';
 
@@ -39,10 +39,8 @@ process.on('message', (message: ToWorker, socket: Socket | undefined) => {
       return void start(message);
     case 'connection':
       return void serve(message, socket);
-    case 'admitted':
-      return doors.get(message.id)?.decide(undefined);
-    case 'refused':
-      return doors.get(message.id)?.decide(receiveError(message.error));
+    case 'verdict':
+      return doors.get(message.id)?.decide(message.verdict);
     case 'hurry':
       return doors.get(message.id)?.hurry();
     case 'prepare':
@@ -88,11 +86,11 @@ function rsaKeySource(pem: string | undefined): RsaKeySource {
 }
 
 async function serve(
-  { id, route, client }: Extract<ToWorker, { kind: 'connection' }>,
+  { id, route, client, verdict }: Extract<ToWorker, { kind: 'connection' }>,
   socket: Socket | undefined,
 ): Promise<void> {
   outbox.add({ kind: 'taken', id });
-  const door = new RemoteDoor(id, outbox);
+  const door = new RemoteDoor(id, verdict, outbox);
   doors.set(id, door);
   // A client may be gone, and its socket with it, before it arrives here.
   if (socket !== undefined && core !== undefined) {

@@ -40,8 +40,11 @@ export async function handshake(
   });
   // MySQL complains of a client that leaves without a login.
   tls.on('error', () => {});
-  const [ticket] = await once(tls, 'session');
+  const ticketed = once(tls, 'session');
+  await once(tls, 'secureConnect');
   const isReused = tls.isSessionReused();
+  // Node gives no other ticket to a client that has used one.
+  const [ticket] = session !== undefined && isReused ? [session] : await ticketed;
   const { serialNumber } = tls.getPeerCertificate();
   tls.destroy();
   return { session: ticket, isReused, serialNumber };
