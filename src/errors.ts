@@ -651,6 +651,14 @@ export const errorTable = {
     logLevel: 'warn',
     cure: 'Try again in a moment, keep connections open, or raise --address-connection-rate.',
   },
+  server_connections_exhausted: {
+    blame: 'proxy',
+    leg: 'none',
+    errno: 1040,
+    sqlState: '08004',
+    logLevel: 'warn',
+    cure: 'Have programs use fewer connections, or raise --max-server-connections (and max_connections of the server).',
+  },
   handshake_not_begun: {
     blame: 'proxy',
     leg: 'none',

@@ -171,8 +171,10 @@ async function stop(
   return { exitCode: 0 };
 }
 
-function starterFor({ workers }: ProxyConfig): ProxyStarter {
-  const count = workers === 'auto' ? usableCores() : workers;
+function starterFor({ workers, routes }: ProxyConfig): ProxyStarter {
+  // Each worker needs a server connection at least.
+  const most = Math.min(...routes.map(({ maxServerConnections = Infinity }) => maxServerConnections));
+  const count = Math.min(workers === 'auto' ? usableCores() : workers, most);
   if (count === 1) return startProxy;
   return (config, observers, onCommands) => startCrew(config, observers, { count, onCommands });
 }

@@ -98,6 +98,8 @@ export interface RouteConfig {
   readonly reuseIdleTimeout: number;
   /** Most server connections that wait at once. */
   readonly reuseMax: number;
+  /** Most open connections to all servers together; undefined: any number. */
+  readonly maxServerConnections?: number;
   /** Networks in CIDR notation whose clients may connect; undefined: all. Clients on a socket file always may. */
   readonly allowFrom?: readonly string[];
   /** Undefined: any number up to that of the proxy. */

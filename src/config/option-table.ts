@@ -209,6 +209,15 @@ export const optionTable = [
     default: '64',
   }),
   defineOption({
+    name: 'max-server-connections',
+    scope: 'route',
+    type: count,
+    metavar: 'COUNT',
+    description:
+      'How many connections the route has open at its servers at most, those that wait for another client included; more ' +
+      'clients wait for connect-timeout at most, and then get error 1040. Divided among workers',
+  }),
+  defineOption({
     name: 'allow-from',
     scope: 'route',
     type: network,

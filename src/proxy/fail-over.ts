@@ -15,6 +15,8 @@ export interface FailOverOptions {
   /** Milliseconds, for each server. */
   readonly connectTimeout: number;
   readonly signal: CancelSignal;
+  /** Cancelled by that, and when the client goes away: it waits no more for its turn. */
+  readonly clientSignal: CancelSignal;
   /** Sent before the server has said anything: a PROXY header. */
   readonly header: Buffer | undefined;
   /** Counted up by what is read and written. */
@@ -45,8 +47,14 @@ export async function openOneOf(route: Route, options: FailOverOptions): Promise
   const made: ServerAttempt[] = [];
   const failures: ProxyError[] = [];
   let refused: OpenedServer | undefined;
-  let attempt = pool.choose(made, options.preferred);
-  for (; attempt !== undefined; attempt = pool.choose(made, options.preferred)) {
+  const turn = {
+    patienceMs: options.connectTimeout,
+    signal: options.clientSignal,
+    onFull: () => route.kept?.endOldest(),
+  };
+  for (;;) {
+    const attempt = await pool.chooseInTurn(made, options.preferred, turn);
+    if (attempt === undefined) break;
     made.push(attempt);
     try {
       const outcome = await tryOne(attempt, route, options);

@@ -21,6 +21,8 @@ export interface KeptServersOptions {
   readonly max: number;
   /** Milliseconds that one waits for a client at most. */
   readonly idleTimeout: number;
+  /** Clients wait until the route may open another server connection: none is kept. */
+  readonly isRoomWanted: () => boolean;
   readonly observer: Pick<Observer, 'keptServerEnded' | 'reuseJudged'>;
 }
 
@@ -154,6 +156,12 @@ export class KeptServers {
     for (const kept of [...this.#waiting]) if (kept.origin.name === server) this.#remove(kept, 'server_full');
   }
 
+  /** The route may have no other server connection: the one that has waited longest makes room. */
+  endOldest(): void {
+    const [oldest] = this.#waiting;
+    if (oldest !== undefined) this.#remove(oldest, 'server_full');
+  }
+
   /** Ends all that wait, and from now on each that is offered. Resolves when they are closed. */
   async close(reason: 'reload' | 'shutdown'): Promise<void> {
     this.#closedBy ??= reason;
@@ -171,7 +179,9 @@ export class KeptServers {
   #onReady(kept: KeptConnection): void {
     this.#beingReset.delete(kept);
     const judgement = this.#judgement(kept.origin);
-    if (judgement.state === 'safe') {
+    if (judgement.state === 'safe' && this.#options.isRoomWanted()) {
+      this.discard(kept, 'server_full');
+    } else if (judgement.state === 'safe') {
       this.#waiting.push(kept);
       this.#arm();
     } else if (judgement.state === 'unknown') {
@@ -226,6 +236,7 @@ export class KeptServers {
     if (this.#closedBy !== undefined) return this.#closedBy;
     if (this.#judgement(origin).state === 'unsafe') return 'unsafe';
     if (isWornOut(origin)) return 'worn_out';
+    if (this.#options.isRoomWanted()) return 'server_full';
     const isFull = this.#waiting.length + this.#beingReset.size >= this.#options.max;
     return isFull ? 'pool_full' : undefined;
   }

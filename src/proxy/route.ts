@@ -67,6 +67,7 @@ export function createRoute(config: RouteConfig, surroundings: RouteSurroundings
     const shown = before?.serverTls?.certificates.get(server);
     if (shown !== undefined) serverTls?.certificates.set(server, shown);
   }
+  const { pool, monitor } = checkedServers(config, serverTls, surroundings);
   return {
     config,
     clientTls: createClientLegTls(config.client, ticketSecret),
@@ -75,8 +76,9 @@ export function createRoute(config: RouteConfig, surroundings: RouteSurroundings
     balancerNetworks: config.proxyProtocolFrom && new NetworkList(config.proxyProtocolFrom),
     rsaKey: config.rsaPrivateKey === undefined ? ownKey : rsaKeyFromFile(config.rsaPrivateKey),
     users: users.filter(({ route }) => route === undefined || route === config.name),
-    kept: keptServers(config, observer),
-    ...checkedServers(config, serverTls, surroundings),
+    kept: keptServers(config, observer, pool),
+    pool,
+    monitor,
   };
 }
 
@@ -92,7 +94,11 @@ function checkedServers(
     observer.serverHealth?.(health);
     if (health.error !== undefined) monitor?.failed(health.server);
   };
-  const pool = new ServerPool({ route, servers, strategy, isChecked, onHealth }, before?.pool);
+  const { maxServerConnections: maxConnections } = config;
+  const pool = new ServerPool(
+    { route, servers, strategy, isChecked, maxConnections, onHealth },
+    before?.pool,
+  );
   if (!isChecked) return { pool, monitor };
   const { sslMode, proxyProtocol } = config.server;
   const [header, login] = [ownHeader(proxyProtocol), healthCheckLogin(config)];
@@ -119,10 +125,17 @@ function healthCheckLogin({
   return { user, password };
 }
 
-function keptServers(config: RouteConfig, observer: Observer): KeptServers | undefined {
+function keptServers(config: RouteConfig, observer: Observer, pool: ServerPool): KeptServers | undefined {
   if (!config.reuseServerConnections || config.client.sslMode === 'PASSTHROUGH') return undefined;
   const { name, reuseMax, reuseIdleTimeout } = config;
-  return new KeptServers({ route: name, max: reuseMax, idleTimeout: reuseIdleTimeout, observer });
+  const isRoomWanted = () => pool.isWaitedFor;
+  return new KeptServers({
+    route: name,
+    max: reuseMax,
+    idleTimeout: reuseIdleTimeout,
+    isRoomWanted,
+    observer,
+  });
 }
 
 /** Those of the files, and those that servers showed last. */

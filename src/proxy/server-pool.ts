@@ -1,8 +1,10 @@
 /** The servers of a route: which one a connection tries next, how many connections each has, and which are left out. */
 import { performance } from 'node:perf_hooks';
+import type { CancelSignal } from '../cancellation.js';
 import { type Address, formatAddress, type RoutingStrategy } from '../config/model.js';
-import type { ProxyError } from '../errors.js';
+import { ProxyError } from '../errors.js';
 import type { ServerConnections, ServerHealth } from '../observe/events.js';
+import { timeLimit } from './time-limit.js';
 
 export interface ServerPoolOptions {
   readonly route: string;
@@ -11,11 +13,20 @@ export interface ServerPoolOptions {
   readonly strategy: RoutingStrategy;
   /** Health checks find out when a server is back; without them clients have to try. */
   readonly isChecked: boolean;
+  /** Most open connections; undefined: any number. */
+  readonly maxConnections?: number | undefined;
   readonly onHealth?: (health: ServerHealth) => void;
   /** Milliseconds that never go back. */
   readonly now?: () => number;
   /** From 0 to 1. */
   readonly random?: () => number;
+}
+
+/** How long to wait for a turn. */
+export interface Turn {
+  readonly patienceMs: number;
+  readonly signal: CancelSignal;
+  readonly onFull: () => void;
 }
 
 /** A server that fails once is left out for that long, in milliseconds; each further failure doubles it. */
@@ -48,6 +59,8 @@ export class ServerPool {
   readonly #now: () => number;
   readonly #random: () => number;
   readonly #servers: readonly PooledServer[];
+  /** Those that come when another connection may be opened, in their order. Outlives reloads. */
+  readonly #queue: (() => void)[];
   #lastChosen: number;
 
   /** `before`: the pool that this one replaces. What it knows of servers that stay holds on; those that are down are due again. */
@@ -62,6 +75,7 @@ export class ServerPool {
     this.#servers = [...byName].map(([name, address]) => known.get(name) ?? unknownServer(name, address));
     for (const server of this.#servers) server.retryAt = Math.min(server.retryAt, this.#now());
     this.#lastChosen = before === undefined ? 0 : before.#lastChosen;
+    this.#queue = before === undefined ? [] : before.#queue;
   }
 
   get size(): number {
@@ -75,6 +89,52 @@ export class ServerPool {
   /** The server that the next connection would try first. */
   get nextName(): string | undefined {
     return this.#best([])?.name;
+  }
+
+  /** Clients wait for a connection to close. */
+  get isWaitedFor(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  get #isFull(): boolean {
+    const { maxConnections } = this.#options;
+    if (maxConnections === undefined) return false;
+    return this.#servers.reduce((sum, { connections }) => sum + connections, 0) >= maxConnections;
+  }
+
+  /**
+   * As `choose`, as soon as another connection may be opened. Rejects with ProxyError `server_connections_exhausted` after
+   * `patienceMs` milliseconds, or with the signal's reason. `onFull` is called when it has to wait.
+   */
+  async chooseInTurn(
+    made: readonly ServerAttempt[],
+    name: string | undefined,
+    { patienceMs, signal, onFull }: Turn,
+  ): Promise<ServerAttempt | undefined> {
+    if (!this.#isFull && this.#queue.length === 0) return this.choose(made, name);
+    onFull();
+    const limit = timeLimit(patienceMs, () => this.#exhausted(patienceMs), signal);
+    try {
+      return await new Promise((resolve, reject) => {
+        const next = () => resolve(this.choose(made, name));
+        this.#queue.push(next);
+        limit.signal.onCancel(() => {
+          const at = this.#queue.indexOf(next);
+          if (at !== -1) this.#queue.splice(at, 1);
+          reject(limit.signal.reason);
+        });
+      });
+    } finally {
+      limit.clear();
+    }
+  }
+
+  #exhausted(patienceMs: number): ProxyError {
+    const { route, maxConnections } = this.#options;
+    return new ProxyError(
+      'server_connections_exhausted',
+      `Too many connections: all ${maxConnections} server connections of the route ${route} were in use for ${patienceMs / 1000} s`,
+    );
   }
 
   /**
@@ -118,6 +178,11 @@ export class ServerPool {
   connections(): readonly ServerConnections[] {
     const { route } = this.#options;
     return this.#servers.map(({ name, connections }) => ({ route, server: name, count: connections }));
+  }
+
+  /** @internal Called by attempts. */
+  closed(): void {
+    if (!this.#isFull) this.#queue.shift()?.();
   }
 
   /** @internal Called by attempts. */
@@ -241,6 +306,7 @@ export class ServerAttempt {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.server.connections -= 1;
+    this.#pool.closed();
   };
 }
 

@@ -218,6 +218,7 @@ export class Session {
     this.#server = openOneOf(route, {
       connectTimeout,
       signal: this.#deadline,
+      clientSignal: this.#clientWork,
       header: announcement.atOnce,
       bytes: record.serverBytes,
       preferred,

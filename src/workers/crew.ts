@@ -58,7 +58,7 @@ export async function startCrew(
         observer,
         startMessage: async () => ({
           kind: 'start',
-          config: sendConfig(config),
+          config: sendConfig(shareOf(config, index, count)),
           rsaKey: config.routes.some(mayNeedOwnRsaKey) ? exportRsaKey(await ownKey()) : undefined,
           ticketSecret,
         }),
@@ -99,11 +99,15 @@ export async function startCrew(
     serverConnections: () => allServerConnections(reports()),
     refresh,
     reload: async (next) => {
+      assertEnoughForAll(next, count);
       // One that starts now would begin with the old configuration.
       await Promise.all(places.map(({ settled }) => settled));
       const all = workers();
-      const message = { kind: 'prepare', config: sendConfig(next) } as const;
-      await Promise.all(all.map((worker) => worker.prepare(message)));
+      await Promise.all(
+        all.map((worker) =>
+          worker.prepare({ kind: 'prepare', config: sendConfig(shareOf(next, worker.slot - 1, count)) }),
+        ),
+      );
       for (const worker of all) worker.send({ kind: 'use' });
       config = next;
       balancers = balancerNetworks(next);
@@ -122,6 +126,28 @@ export async function startCrew(
       return { cut };
     },
   };
+}
+
+function assertEnoughForAll({ routes }: ProxyConfig, count: number): void {
+  for (const { name, maxServerConnections } of routes) {
+    if (maxServerConnections === undefined || maxServerConnections >= count) continue;
+    throw new Error(
+      `max-server-connections ${maxServerConnections} of the route ${name} is too few for the ${count} workers that run. Use ${count} or more, or restart`,
+    );
+  }
+}
+
+/**
+ * What one worker may use of what is counted in workers. Connections are spread evenly, so that none is left over while another
+ * worker lacks it.
+ */
+function shareOf(config: ProxyConfig, index: number, count: number): ProxyConfig {
+  const routes = config.routes.map((route) => {
+    const { maxServerConnections: all } = route;
+    if (all === undefined) return route;
+    return { ...route, maxServerConnections: Math.floor(all / count) + (index < all % count ? 1 : 0) };
+  });
+  return { ...config, routes };
 }
 
 /** By route. */

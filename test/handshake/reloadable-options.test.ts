@@ -53,6 +53,7 @@ const values: Readonly<Record<OptionName, readonly [before: unknown, after: unkn
   'reuse-server-connections': ['false', 'true'],
   'reuse-idle-timeout': ['60s', '50s'],
   'reuse-max': ['64', '63'],
+  'max-server-connections': ['100', '99'],
   'allow-from': ['127.0.0.0/8', '0.0.0.0/0'],
   'route-max-connections': ['100', '99'],
   'route-connection-rate': ['100/s', '99/s'],

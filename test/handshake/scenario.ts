@@ -72,6 +72,7 @@ export interface ScenarioOptions {
       | 'reuseIdleTimeout'
       | 'reuseMax'
       | 'idleTimeout'
+      | 'maxServerConnections'
       | 'allowFrom'
       | 'routeMaxConnections'
       | 'routeConnectionRate'

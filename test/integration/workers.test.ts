@@ -79,6 +79,17 @@ test('a rate holds over all of them', async (t) => {
   assert.equal(await program.metric('connections_rejected_total', 'address_rate_exceeded'), 7);
 });
 
+test('max-server-connections holds over all of them', async (t) => {
+  const running = orSkip(t, server);
+  if (running === undefined) return;
+  const args = [...twoWorkers, '--max-server-connections', '5', '--connect-timeout', '1s'];
+  const program = await startProgram(t, running, certificates, args);
+  const tries = await Promise.all(Array.from({ length: 12 }, () => outcomeOf(program.connect())));
+  assert.equal(tries.filter(isConnection).length, 5);
+  assert.equal(tries.filter((one) => one === 1040).length, 7);
+  assert.equal(await program.metric('server_connections_active'), 5);
+});
+
 test('one that is killed takes its own connections along, and another takes its place', async (t) => {
   const running = orSkip(t, server);
   if (running === undefined) return;

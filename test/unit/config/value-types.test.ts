@@ -31,6 +31,7 @@ const accepted: readonly [option: string, given: unknown, value: unknown][] = [
   ['idle-timeout', '8h', 28_800_000],
   ['idle-timeout', '500ms', 500],
   ['idle-timeout', 90, 90_000],
+  ['max-server-connections', '10', 10],
   ['allow-from', ['10.0.0.0/8', '192.0.2.7'], ['10.0.0.0/8', '192.0.2.7/32']],
   ['route-max-connections', '10', 10],
   ['route-connection-rate', '50/s', { count: 50, periodMs: 1000 }],
