@@ -49,6 +49,8 @@ export async function startService(
           addresses: () => proxy?.addresses ?? [],
           certificates: () => proxy?.certificates() ?? [],
           keptServers: () => proxy?.keptServers() ?? [],
+          waiting: () => proxy?.waiting() ?? new Map(),
+          workers: () => proxy?.workers() ?? [],
           refresh: async () => proxy?.refresh(),
           serverConnections: () => proxy?.serverConnections() ?? [],
           unreadyReason,

@@ -59,6 +59,8 @@ function withStatistics(): Counting {
     commands: new Map([[ROUTE, statistics]]),
     servers: () => [],
     serverConnections: () => [],
+    waiting: () => new Map(),
+    workers: () => [],
     keptServers: () => [],
     certificates: () => [],
     reloads: () => ({

@@ -91,6 +91,15 @@ export interface ServerConnections {
   readonly count: number;
 }
 
+/** Of a worker process. */
+export interface WorkerVitals {
+  /** Its place, from 1 on. */
+  readonly worker: number;
+  readonly connections: number;
+  readonly residentBytes: number;
+  readonly cpuSeconds: number;
+}
+
 /** What an attempt to connect to a server, or a check, said of its health. */
 export interface ServerHealth {
   readonly route: string;

@@ -58,6 +58,8 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
     servers: () => servers.all(),
     certificates: () => proxy.certificates(),
     keptServers: () => proxy.keptServers(),
+    waiting: () => proxy.waiting(),
+    workers: () => proxy.workers(),
     serverConnections: () => proxy.serverConnections(),
     reloads: () => reloads,
   });

@@ -3,7 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ownRsaKey } from '../auth/rsa-key.js';
 import type { ProxyConfig } from '../config/model.js';
-import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '../observe/events.js';
+import type {
+  CertificateInUse,
+  KeptCount,
+  Observer,
+  ServerConnections,
+  WorkerVitals,
+} from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
 import { Admission } from './admission.js';
 import { createProxyCore } from './core.js';
@@ -44,6 +50,8 @@ export interface RunningProxy {
   refresh(): Promise<void>;
   /** By route: connections that wait for their handshake to begin. */
   waiting(): ReadonlyMap<string, number>;
+  /** None where there is only this process. */
+  workers(): readonly WorkerVitals[];
   /** Resolves when every socket is closed. */
   close(options?: CloseOptions): Promise<Closed>;
 }
@@ -71,6 +79,7 @@ export async function startProxy(config: ProxyConfig, observers: readonly Observ
     ready: () => accepting,
     connections: () => connections,
     waiting: () => admission.waiting(),
+    workers: () => [],
     refresh: () => Promise.resolve(),
     certificates: () => core.certificates(),
     keptServers: () => core.keptServers(),

@@ -97,6 +97,19 @@ export async function startCrew(
     certificates: () => allCertificates(reports()),
     keptServers: () => allKeptServers(reports()),
     serverConnections: () => allServerConnections(reports()),
+    workers: () =>
+      workers().flatMap(({ slot, connections, latestReport }) =>
+        latestReport === undefined
+          ? []
+          : [
+              {
+                worker: slot,
+                connections,
+                residentBytes: latestReport.residentBytes,
+                cpuSeconds: latestReport.cpuSeconds,
+              },
+            ],
+      ),
     refresh,
     reload: async (next) => {
       assertEnoughForAll(next, count);

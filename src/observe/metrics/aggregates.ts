@@ -14,6 +14,7 @@ import {
   type ServerCheck,
   type ServerConnections,
   type TlsDescription,
+  type WorkerVitals,
 } from '../events.js';
 import type { Traffic } from '../state/live-connections.js';
 import { type KnownServer, type RouteServers, serverKey } from '../state/servers.js';
@@ -34,6 +35,10 @@ export interface MetricSources {
   servers(): readonly KnownServer[];
   certificates(): readonly CertificateInUse[];
   keptServers(): readonly KeptCount[];
+  /** By route. */
+  waiting(): ReadonlyMap<string, number>;
+  /** None where there is only one process. */
+  workers(): readonly WorkerVitals[];
   serverConnections(): readonly ServerConnections[];
   reloads(): ReloadState;
 }
@@ -111,6 +116,25 @@ export function createMetrics(
       .map(({ route, server, count }) => ({ labels: { route, server }, value: count })),
   );
   const serverConnections = instruments.counter('server_connections_total');
+  instruments.collected('handshakes_waiting', () =>
+    [...sources.waiting()].map(([route, value]) => ({ labels: { route }, value })),
+  );
+  const ofWorkers = (value: (vitals: WorkerVitals) => number) => () =>
+    sources.workers().map((vitals) => ({ labels: { worker: String(vitals.worker) }, value: value(vitals) }));
+  instruments.collected(
+    'worker_connections',
+    ofWorkers(({ connections }) => connections),
+  );
+  instruments.collected(
+    'worker_cpu_seconds_total',
+    ofWorkers(({ cpuSeconds }) => cpuSeconds),
+  );
+  instruments.collected(
+    'worker_resident_memory_bytes',
+    ofWorkers(({ residentBytes }) => residentBytes),
+  );
+  const workerRestarts = instruments.counter('worker_restarts_total');
+  workerRestarts.inc({}, 0);
   instruments.collected('kept_server_connections', () =>
     sources.keptServers().map(({ route, count }) => ({ labels: { route }, value: count })),
   );
@@ -213,6 +237,7 @@ export function createMetrics(
       rejected.inc({ route, reason: serverRefusal(errno) ?? 'login_refused' });
       if (connection.clientPlugin !== '') countLogin(route, connection, 'refused');
     },
+    workerLost: () => workerRestarts.inc({}),
     keptServerEnded: (route, _server, reason) => keptEnded.inc({ route, reason }),
     closed: (connection, reason) => {
       const { route } = connection;

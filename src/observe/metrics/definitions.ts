@@ -34,6 +34,7 @@ export const labelMeanings = {
     '`success`, `failure` (the server is left out) or `denied` (the server works, and refuses --health-check-user)',
   direction: '`in` or `out`, as the proxy sees that leg',
   command: 'as the protocol names it: `COM_QUERY`, `COM_STMT_EXECUTE`, …; else `other`',
+  worker: 'number of the worker process, from 1 on; one that takes the place of another has its number',
   server: '`HOST:PORT` of the server, as configured',
   node: 'version of Node.js',
   openssl: 'version of OpenSSL in it',
@@ -208,6 +209,31 @@ export const aggregateMetrics = {
     type: 'counter',
     help: 'Logins that were accepted, by whether the connection to the server was made for them or kept from an earlier client (--reuse-server-connections).',
     labels: ['route', 'server', { name: 'connection', meaning: 'server_connection' }],
+  },
+  handshakes_waiting: {
+    type: 'gauge',
+    help: 'Connections that wait for their handshake to begin, because as many are under way as --route-max-handshakes or --address-max-handshakes allow.',
+    labels: ['route'],
+  },
+  worker_connections: {
+    type: 'gauge',
+    help: 'Connections that each worker process has. Only where there are several workers.',
+    labels: ['worker'],
+  },
+  worker_cpu_seconds_total: {
+    type: 'counter',
+    help: 'CPU time that each worker process has used, which the metrics of the main process do not hold. Only where there are several workers.',
+    labels: ['worker'],
+  },
+  worker_resident_memory_bytes: {
+    type: 'gauge',
+    help: 'Resident memory of each worker process. Only where there are several workers.',
+    labels: ['worker'],
+  },
+  worker_restarts_total: {
+    type: 'counter',
+    help: 'Worker processes that ended unasked, and were followed by another one; the connections of each were lost.',
+    labels: [],
   },
   kept_server_connections: {
     type: 'gauge',

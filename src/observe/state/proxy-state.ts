@@ -1,7 +1,7 @@
 /** Puts together what `/state` says. */
 import { formatAddress, type ProxyConfig } from '../../config/model.js';
 import { printable } from '../../printable.js';
-import type { CertificateInUse, KeptCount, ServerConnections } from '../events.js';
+import type { CertificateInUse, KeptCount, ServerConnections, WorkerVitals } from '../events.js';
 import type { RecentFailures } from './failures.js';
 import { HISTORY_STEP_SECONDS, type History } from './history.js';
 import type { LiveConnections } from './live-connections.js';
@@ -24,6 +24,9 @@ export interface ProxyView {
   certificates(): readonly CertificateInUse[];
   /** Routes that keep server connections for other clients. */
   keptServers(): readonly KeptCount[];
+  /** By route: connections that wait for their handshake to begin. */
+  waiting(): ReadonlyMap<string, number>;
+  workers(): readonly WorkerVitals[];
   /** Has figures that are not up to date by themselves brought up to date. */
   refresh(): Promise<void>;
   serverConnections(): readonly ServerConnections[];

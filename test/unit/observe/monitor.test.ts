@@ -18,6 +18,8 @@ function monitorOf(t: TestContext, config: Partial<ProxyConfig> = {}): WatchingM
     certificates: () => [],
     serverConnections: () => [],
     keptServers: () => [],
+    waiting: () => new Map(),
+    workers: () => [],
     refresh: () => Promise.resolve(),
     unreadyReason: () => undefined,
   });

@@ -29,6 +29,8 @@ export function metricsOf(routeNames: readonly string[], version = '1.2.3'): Met
     servers: () => servers.all(),
     certificates: () => certificates,
     keptServers: () => underTest.keptServers,
+    waiting: () => new Map(routeNames.map((route) => [route, 0])),
+    workers: () => [],
     serverConnections: () => underTest.serverConnections,
     reloads: () => underTest.reloads,
   });
