@@ -37,7 +37,7 @@ export type { TlsWeakness } from './observe/weak-tls.js';
 export type { BoundAddress } from './proxy/entrance.js';
 export type { Closed, CloseOptions } from './proxy/proxy.js';
 
-export interface MysqlTlsProxy extends Omit<Service, 'reload'> {
+export interface MysqlTlsProxy extends Omit<Service, 'reload' | 'sockets'> {
   /**
    * Takes other options, or the same ones with certificate files read anew. All or nothing: rejects with ConfigError or
    * Error, and the old state stays. Routes and listen addresses can not change.

@@ -1,6 +1,7 @@
 /** The proxy with what belongs to it: metrics and the admin listener. The command line and programs both start it here. */
 import type { ProxyConfig } from './config/model.js';
 import { assertNoRestartNeeded } from './config/restart-needed.js';
+import type { ListeningSockets } from './listening-socket.js';
 import { type AdminServer, startAdminServer } from './observe/admin-server.js';
 import type { CommandChange } from './observe/command-statistics.js';
 import type { Observer } from './observe/events.js';
@@ -14,6 +15,8 @@ export interface Service {
   readonly addresses: readonly BoundAddress[];
   /** `HOST:PORT` of the page, metrics and health checks; undefined where there is no admin listener. */
   readonly adminAddress: string | undefined;
+  /** Those that listen, for another process of the same configuration. */
+  readonly sockets: ListeningSockets;
   /** Connections that are open now, those in their handshake included. */
   connections(): number;
   /**
@@ -30,14 +33,22 @@ export interface Service {
 export type ProxyStarter = (
   config: ProxyConfig,
   observers: readonly Observer[],
+  inherited: ListeningSockets,
   onCommands: (route: string, changes: readonly CommandChange[]) => void,
 ) => Promise<RunningProxy>;
 
-/** Rejects with an Error that says what to change when an address or a certificate can not be used. `start`: else in this process. */
+export interface ServiceOptions {
+  /** Else in this process. */
+  readonly start?: ProxyStarter;
+  /** The `sockets` of the service whose place this one takes. */
+  readonly inherited?: ListeningSockets;
+}
+
+/** Rejects with an Error that says what to change when an address or a certificate can not be used. */
 export async function startService(
   config: ProxyConfig,
   observers: readonly Observer[],
-  start: ProxyStarter = startProxy,
+  { start = startProxy, inherited = new Map() }: ServiceOptions = {},
 ): Promise<Service> {
   const listen = config.adminListen;
   let proxy: RunningProxy | undefined;
@@ -57,12 +68,18 @@ export async function startService(
         });
   let admin: AdminServer | undefined;
   try {
-    const onCommands: Parameters<ProxyStarter>[2] = (route, changes) =>
+    const onCommands: Parameters<ProxyStarter>[3] = (route, changes) =>
       monitor?.countCommands(route, changes);
-    proxy = await start(config, [...(monitor?.observers ?? []), ...observers], onCommands);
+    proxy = await start(config, [...(monitor?.observers ?? []), ...observers], inherited, onCommands);
     if (listen !== undefined && monitor !== undefined) {
       const { endpoints, streams } = monitor;
-      admin = await startAdminServer({ listen, endpoints, streams, unreadyReason }).catch(adminFailure);
+      admin = await startAdminServer({
+        listen,
+        endpoints,
+        streams,
+        unreadyReason,
+        inheritedFd: inherited.get(ADMIN),
+      }).catch(adminFailure);
     }
   } catch (error) {
     await proxy?.close();
@@ -74,6 +91,7 @@ export async function startService(
   return {
     addresses: running.addresses,
     adminAddress: admin?.address,
+    sockets: new Map([...running.sockets, ...(admin === undefined ? [] : [[ADMIN, admin.fd] as const])]),
     connections: () => running.connections(),
     reload: async (read) => {
       try {
@@ -88,6 +106,8 @@ export async function startService(
       }
     },
     close: async (options) => {
+      // Whoever asks is to hear of the one that takes the place of this one.
+      if (options?.isHandedOver) await admin?.close();
       const closed = await running.close(options);
       await admin?.close();
       monitor?.close();
@@ -95,6 +115,9 @@ export async function startService(
     },
   };
 }
+
+/** Of the admin listener among the sockets; routes have an address behind their name. */
+const ADMIN = 'admin';
 
 function adminFailure(error: unknown): never {
   const reason = error instanceof Error ? error.message : String(error);

@@ -10,13 +10,20 @@ export interface ServiceManager {
   stopping(status: string): void;
 }
 
+export interface ServiceManagerOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** This process takes the place of the one that systemd knows. */
+  readonly isSuccessor?: boolean;
+}
+
 export function connectServiceManager(
   logger: Pick<Logger, 'warn'>,
-  env: NodeJS.ProcessEnv = process.env,
+  { env = process.env, isSuccessor = false }: ServiceManagerOptions = {},
 ): ServiceManager {
   const notify = env['NOTIFY_SOCKET'] ? notifier(logger, env) : () => undefined;
   return {
-    ready: (status) => notify('READY=1', `STATUS=${status}`),
+    ready: (status) =>
+      notify('READY=1', ...(isSuccessor ? [`MAINPID=${process.pid}`] : []), `STATUS=${status}`),
     // systemd compares the time with that of its own request, to know which reload this is.
     reloading: () => notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
     stopping: (status) => notify('STOPPING=1', `STATUS=${status}`),

@@ -7,6 +7,8 @@ export interface ServiceSignals {
   readonly stopAtOnce: Promise<NodeJS.Signals>;
   /** Calls `handler` on each SIGHUP, one after the other. */
   onReload(handler: () => Promise<void>): void;
+  /** Calls `handler` on each SIGUSR2. */
+  onUpgrade(handler: () => void): void;
   /** Signals have their usual effect again. */
   dispose(): void;
 }
@@ -17,6 +19,7 @@ export function listenForSignals(): ServiceSignals {
   let second: (signal: NodeJS.Signals) => void = () => undefined;
   let reload = async (): Promise<void> => undefined;
   let reloading = Promise.resolve();
+  let upgrade = (): void => undefined;
   const stop = new Promise<NodeJS.Signals>((resolve) => {
     first = resolve;
   });
@@ -33,17 +36,23 @@ export function listenForSignals(): ServiceSignals {
   };
   process.on('SIGTERM', onStop);
   process.on('SIGINT', onStop);
+  const onUser2 = () => upgrade();
   process.on('SIGHUP', onHangUp);
+  process.on('SIGUSR2', onUser2);
   return {
     stop,
     stopAtOnce,
     onReload: (handler) => {
       reload = handler;
     },
+    onUpgrade: (handler) => {
+      upgrade = handler;
+    },
     dispose: () => {
       process.off('SIGTERM', onStop);
       process.off('SIGINT', onStop);
       process.off('SIGHUP', onHangUp);
+      process.off('SIGUSR2', onUser2);
     },
   };
 }

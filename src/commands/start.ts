@@ -19,6 +19,7 @@ import type { Outcome } from './outcome.js';
 import { createReloads, fingerprintsNow, logWarnings, messageOf } from './reloads.js';
 import { connectServiceManager } from './service-manager.js';
 import { listenForSignals, type ServiceSignals } from './signals.js';
+import { inheritedSockets, startSuccessor, takeOver } from './successor.js';
 
 export const startCommand: Command = {
   usage: 'start',
@@ -113,19 +114,20 @@ interface RunContext {
 async function run(loaded: LoadedConfig, { request, log, signals }: RunContext): Promise<Outcome> {
   const { logger } = log;
   const { config } = loaded;
+  const inherited = inheritedSockets();
+  const isSuccessor = inherited.size > 0;
   const known = await fingerprintsNow(loaded);
   logWarnings(loaded.warnings, logger);
   let service: Service;
   try {
-    service = await startService(
-      config,
-      [logObserver(log), growYoungGenerationWithChurn()],
-      starterFor(config),
-    );
+    service = await startService(config, [logObserver(log), growYoungGenerationWithChurn()], {
+      start: starterFor(config),
+      inherited,
+    });
   } catch (error) {
     return failedToStart(config, logger, messageOf(error));
   }
-  const serviceManager = connectServiceManager(logger);
+  const serviceManager = connectServiceManager(logger, { isSuccessor });
   const status = `listening on ${service.addresses.map(({ address }) => address).join(', ')}`;
   const reloads = await createReloads(loaded, {
     sources: request.sources,
@@ -138,10 +140,39 @@ async function run(loaded: LoadedConfig, { request, log, signals }: RunContext):
   signals.onReload(reloads.reload);
   logReady(service, logger);
   serviceManager.ready(status);
-  const signal = await signals.stop;
+  if (isSuccessor) takeOver(inherited, service.sockets);
+  const end = await Promise.race([signals.stop, successor(service, { logger, signals })]);
   reloads.close();
-  serviceManager.stopping('waiting for sessions to end');
-  return stop(service, signal, reloads.current(), { logger, signals });
+  // To systemd the service goes on in the other process.
+  if (end !== 'SIGUSR2') serviceManager.stopping('waiting for sessions to end');
+  return stop(service, end, reloads.current(), { logger, signals });
+}
+
+interface StopContext {
+  readonly logger: Logger;
+  readonly signals: ServiceSignals;
+}
+
+/** Resolves when a new process accepts connections in the place of this one. */
+function successor(service: Service, { logger, signals }: StopContext): Promise<'SIGUSR2'> {
+  let isStarting = false;
+  return new Promise((resolve) => {
+    signals.onUpgrade(() => {
+      if (isStarting) return;
+      isStarting = true;
+      logger.info('starting a new process in the place of this one');
+      startSuccessor(service.sockets).then(
+        ({ pid }) => {
+          logger.info({ pid }, 'the new process accepts connections');
+          resolve('SIGUSR2');
+        },
+        (error: unknown) => {
+          isStarting = false;
+          logger.error(`no new process takes the place of this one, which goes on: ${messageOf(error)}`);
+        },
+      );
+    });
+  });
 }
 
 /** A second signal does not wait for anyone. */
@@ -149,11 +180,15 @@ async function stop(
   service: Service,
   signal: NodeJS.Signals,
   { drainDelay, drainTimeout }: ProxyConfig,
-  { logger, signals }: { logger: Logger; signals: ServiceSignals },
+  { logger, signals }: StopContext,
 ): Promise<Outcome> {
-  const times = { drain_delay_ms: drainDelay, drain_timeout_ms: drainTimeout };
+  const isHandedOver = signal === 'SIGUSR2';
+  const times = { drain_delay_ms: isHandedOver ? 0 : drainDelay, drain_timeout_ms: drainTimeout };
   logger.info({ signal, connections: service.connections(), ...times }, 'stopping');
-  const result = await Promise.race([service.close({ drainDelay, drainTimeout }), signals.stopAtOnce]);
+  const result = await Promise.race([
+    service.close({ drainDelay: times.drain_delay_ms, drainTimeout, isHandedOver }),
+    isHandedOver ? signals.stop : signals.stopAtOnce,
+  ]);
   if (typeof result === 'string') {
     // Other processes do not end with this one.
     void service.close();
@@ -176,7 +211,8 @@ function starterFor({ workers, routes }: ProxyConfig): ProxyStarter {
   const most = Math.min(...routes.map(({ maxServerConnections = Infinity }) => maxServerConnections));
   const count = Math.min(workers === 'auto' ? usableCores() : workers, most);
   if (count === 1) return startProxy;
-  return (config, observers, onCommands) => startCrew(config, observers, { count, onCommands });
+  return (config, observers, inherited, onCommands) =>
+    startCrew(config, observers, { count, inherited, onCommands });
 }
 
 function failedToStart({ logLevel }: ProxyConfig, logger: Logger, message: string): Outcome {

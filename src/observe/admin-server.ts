@@ -4,6 +4,7 @@ import { type AddressInfo, isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Address, formatAddress } from '../config/model.js';
+import { fdOf } from '../listening-socket.js';
 import type { EventStream } from './event-stream.js';
 
 export interface Reply {
@@ -24,11 +25,15 @@ export interface AdminServerOptions {
   readonly streams: ReadonlyMap<string, EventStream>;
   /** Undefined when the proxy can serve clients, else why not. Asked on each request. */
   readonly unreadyReason: () => string | undefined;
+  /** Of the socket that another process has opened there. */
+  readonly inheritedFd?: number | undefined;
 }
 
 export interface AdminServer {
   /** With the real port. */
   readonly address: string;
+  /** Of the socket that listens. */
+  readonly fd: number;
   /** Cuts what is still open and resolves when the port is free. */
   close(): Promise<void>;
 }
@@ -61,11 +66,13 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       server.off('error', reject);
       resolve();
     };
-    if (options.listen.kind === 'unix') server.listen(options.listen.path, listening);
+    if (options.inheritedFd !== undefined) server.listen({ fd: options.inheritedFd }, listening);
+    else if (options.listen.kind === 'unix') server.listen(options.listen.path, listening);
     else server.listen(options.listen.port, options.listen.host, listening);
   });
   return {
     address: boundAddress(options.listen, server.address()),
+    fd: fdOf(server),
     close: () =>
       new Promise((resolve) => {
         for (const stream of options.streams.values()) stream.close();

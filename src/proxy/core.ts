@@ -1,5 +1,6 @@
 /** Serves clients that were accepted: the routes as they run, and the sessions in progress. Needs no listener of its own. */
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RsaKeySource } from '../auth/rsa-key.js';
 import { Cancellation } from '../cancellation.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
@@ -12,6 +13,13 @@ import { readProxyHeader } from './proxy-header.js';
 import { certificatesOf, createRoute, isBalancer, type Route } from './route.js';
 import { Session } from './session.js';
 import { SessionSet, shutdown } from './session-set.js';
+import { unlessCancelled } from './unless-cancelled.js';
+
+/**
+ * In the first half of the time a session ends only if its client has sent no command for so long, in milliseconds: one that is
+ * in the middle of its work, with another command to follow, gets to finish it.
+ */
+const QUIET_MS = 1_000;
 
 /** A client that a listener has accepted. Its socket is paused, and nothing has been read of it. */
 export interface Arrival {
@@ -39,7 +47,10 @@ export interface ProxyCore {
   serverConnections(): readonly ServerConnections[];
   /** Reads the files of another configuration. Returns what puts it to use for new connections; rejects where one is unusable. */
   prepare(config: ProxyConfig): Promise<() => void>;
-  /** As `SessionSet.end`; then nothing is open any more. */
+  /**
+   * Resolves when all connections have ended: by themselves, between two commands, or cut after `timeoutMs` milliseconds.
+   * Returns how many were cut. No connection may come any more; called again with a shorter time, it ends them by that.
+   */
   end(timeoutMs: number): Promise<number>;
 }
 
@@ -59,7 +70,7 @@ export async function createProxyCore(
 ): Promise<ProxyCore> {
   const sessions = new SessionSet();
   const serving = new Set<Promise<void>>();
-  /** Cancelled when no new session is to begin. */
+  /** Cancelled when connections that are no sessions yet are not to become some. */
   const stopped = new Cancellation();
   let config = initial;
   let routes = createRoutes(config, secrets, observer);
@@ -83,7 +94,10 @@ export async function createProxyCore(
     try {
       if (isBalancer(routeOf(name), peer))
         client = await readProxyHeader(socket, peer, config.handshakeTimeout, stopped);
-      permit = await door.enter(name, client, () => session?.hurry());
+      permit = await unlessCancelled(
+        door.enter(name, client, () => session?.hurry()),
+        stopped,
+      );
     } catch (error) {
       refusal = toProxyError(error);
     }
@@ -131,10 +145,15 @@ export async function createProxyCore(
       };
     },
     end: async (timeoutMs) => {
-      stopped.cancel(shutdown());
       const unchecked = endChecks(routes);
-      const cut = await sessions.end(timeoutMs);
-      // Those that were refused hear of it.
+      if (timeoutMs > 0) {
+        for (const quietMs of [QUIET_MS, 0]) {
+          sessions.drain(quietMs);
+          await settledWithin(timeoutMs / 2, [...serving]);
+        }
+      }
+      const cut = sessions.cut();
+      stopped.cancel(shutdown());
       await Promise.all(serving);
       await Promise.all([closing, unchecked, endRoutes(routes, 'shutdown')]);
       return cut;
@@ -174,4 +193,12 @@ async function endRoutes(routes: ReadonlyMap<string, Route>, reason: 'reload' | 
 /** What is wrong with the key that is kept should be known now, not when the first client needs it. */
 async function checkOwnKey({ stateDirectory, routes }: ProxyConfig, ownKey: RsaKeySource): Promise<void> {
   if (stateDirectory !== undefined && routes.some(mayNeedOwnRsaKey)) await ownKey();
+}
+
+async function settledWithin(milliseconds: number, promises: readonly Promise<unknown>[]): Promise<void> {
+  const settled = new AbortController();
+  const { signal } = settled;
+  const timeout = delay(milliseconds, undefined, { signal }).catch(() => {});
+  await Promise.race([timeout, Promise.all(promises)]);
+  settled.abort();
 }

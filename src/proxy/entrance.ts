@@ -1,6 +1,7 @@
 /** The listeners of all routes. */
 import type { Socket } from 'node:net';
-import { formatAddress, type RouteConfig } from '../config/model.js';
+import { type Address, formatAddress, type RouteConfig } from '../config/model.js';
+import type { ListeningSockets } from '../listening-socket.js';
 import { type ClientEnd, clientEndOf } from './client-address.js';
 import { type Listener, listen } from './listener.js';
 
@@ -12,27 +13,40 @@ export interface BoundAddress {
 
 export interface Entrance {
   readonly addresses: readonly BoundAddress[];
+  /** By `listenerKey`. */
+  readonly sockets: ListeningSockets;
   /** Stops accepting; connections that exist go on. */
-  close(): Promise<void>;
+  close(isHandedOver?: boolean): Promise<void>;
 }
 
-/** `onAccepted` gets paused sockets. Rejects as `listen` does, with all of them closed. */
+/** `address`: as configured, so that port 0 is the same again. */
+function listenerKey(route: string, address: Address): string {
+  return `${route} ${formatAddress(address)}`;
+}
+
+/**
+ * `onAccepted` gets paused sockets. `inherited` are used where an address is among them. Rejects as `listen` does, with all of
+ * them closed.
+ */
 export async function openEntrance(
   routes: readonly RouteConfig[],
   onAccepted: (socket: Socket, client: ClientEnd, route: string) => void,
+  inherited: ListeningSockets,
 ): Promise<Entrance> {
   const listeners: Listener[] = [];
   const addresses: BoundAddress[] = [];
-  const close = async () => {
-    await Promise.all(listeners.map((listener) => listener.close()));
+  const sockets = new Map<string, number>();
+  const close = async (isHandedOver = false) => {
+    await Promise.all(listeners.map((listener) => listener.close(isHandedOver)));
   };
   try {
     for (const { name, listen: wanted, listenMode } of routes) {
       for (const address of wanted) {
         const isUnix = address.kind === 'unix';
-        const listener = await listen(address, listenMode, (socket) =>
-          onAccepted(socket, clientEndOf(socket, isUnix), name),
-        );
+        const key = listenerKey(name, address);
+        const onConnection = (socket: Socket) => onAccepted(socket, clientEndOf(socket, isUnix), name);
+        const listener = await listen(address, listenMode, onConnection, inherited.get(key));
+        sockets.set(key, listener.fd);
         listeners.push(listener);
         addresses.push({ route: name, address: formatAddress(listener.address) });
       }
@@ -41,15 +55,5 @@ export async function openEntrance(
     await close();
     throw error;
   }
-  return { addresses, close };
-}
-
-/** Throws an Error where they are not the same: listeners stay as they are while the proxy runs. */
-export function assertSameListeners(current: readonly RouteConfig[], next: readonly RouteConfig[]): void {
-  const describe = (routes: readonly RouteConfig[]) =>
-    routes.map(({ name, listen }) => `${name}: ${listen.map(formatAddress).join(' ')}`).join('; ');
-  if (describe(current) === describe(next)) return;
-  throw new Error(
-    `routes and listen addresses can not change while the proxy runs (${describe(current)} → ${describe(next)}). Restart it.`,
-  );
+  return { addresses, sockets, close };
 }

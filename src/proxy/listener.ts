@@ -1,37 +1,74 @@
 /** Opens the addresses that a route listens on. A socket file gets its mode, and takes the place of a dead one only. */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Address, formatAddress } from '../config/model.js';
+import { fdOf } from '../listening-socket.js';
 import { SOCKET_OPTIONS } from './legs.js';
 
 export interface Listener {
   /** With the real port, where 0 was asked for. */
   readonly address: Address;
-  /** Stops accepting; connections that exist go on. */
-  close(): Promise<void>;
+  /** Of the socket that listens, to be inherited by another process, which then listens as well. */
+  readonly fd: number;
+  /** Stops accepting; connections that exist go on. `isHandedOver`: another process goes on listening. */
+  close(isHandedOver?: boolean): Promise<void>;
 }
 
 /**
  * `listenMode`: mode bits of a socket file. Rejects with an Error that names the address and says what to do, when it is
- * in use or not to be had.
+ * in use or not to be had. `inheritedFd`: of the socket that another process has opened there.
  */
 export async function listen(
   address: Address,
   listenMode: number,
   onConnection: (socket: Socket) => void,
+  inheritedFd?: number,
 ): Promise<Listener> {
   const server = createServer({ ...SOCKET_OPTIONS, pauseOnConnect: true }, onConnection);
+  if (inheritedFd !== undefined) {
+    await bind(server, address, () => server.listen({ fd: inheritedFd, backlog: BACKLOG }));
+    return listenerOf(server, address, true);
+  }
   if (address.kind === 'unix') {
     await removeDeadSocketFile(address.path);
     await bindSocketFile(server, address.path, listenMode);
-    return { address, close: () => closeServer(server) };
+    return listenerOf(server, address, false);
   }
   await bind(server, address, () =>
     server.listen({ host: address.host, port: address.port, backlog: BACKLOG }),
   );
+  return listenerOf(server, address, false);
+}
+
+function listenerOf(server: Server, wanted: Address, isInherited: boolean): Listener {
   const bound = server.address();
-  const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
-  return { address: { ...address, port }, close: () => closeServer(server) };
+  const isPort = wanted.kind === 'tcp' && typeof bound === 'object' && bound !== null;
+  return {
+    address: isPort ? { ...wanted, port: bound.port } : wanted,
+    fd: fdOf(server),
+    close: (isHandedOver = false) => {
+      if (wanted.kind === 'tcp') return closeServer(server);
+      return closeSocketFile(server, wanted.path, { isInherited, isHandedOver });
+    },
+  };
+}
+
+/** Who opened a socket file has it removed by closing it, which whoever listens there now must not suffer. */
+function closeSocketFile(
+  server: Server,
+  path: string,
+  { isInherited, isHandedOver }: { isInherited: boolean; isHandedOver: boolean },
+): Promise<void> {
+  if (isInherited) {
+    if (!isHandedOver) unlinkSync(path);
+    return closeServer(server);
+  }
+  if (!isHandedOver) return closeServer(server);
+  const kept = `${path}.kept`;
+  linkSync(path, kept);
+  const closed = closeServer(server);
+  renameSync(kept, path);
+  return closed;
 }
 
 /** Connections that wait to be accepted; the kernel may cap it (net.core.somaxconn). */

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ownRsaKey } from '../auth/rsa-key.js';
 import type { ProxyConfig } from '../config/model.js';
+import type { ListeningSockets } from '../listening-socket.js';
 import type {
   CertificateInUse,
   KeptCount,
@@ -22,6 +23,8 @@ export interface CloseOptions {
   readonly drainDelay?: number;
   /** How long connections have then to end by themselves, or between two commands outside of a transaction. */
   readonly drainTimeout?: number;
+  /** Another process goes on listening on `sockets`. */
+  readonly isHandedOver?: boolean;
 }
 
 export interface Closed {
@@ -31,6 +34,8 @@ export interface Closed {
 
 export interface RunningProxy {
   readonly addresses: readonly BoundAddress[];
+  /** Those that listen, for another process of the same configuration. */
+  readonly sockets: ListeningSockets;
   /** Accepts connections; false from the moment `close` is called. */
   ready(): boolean;
   /** Connections that are open now, those that are in their handshake, wait for it or are being refused included. */
@@ -57,7 +62,11 @@ export interface RunningProxy {
 }
 
 /** Rejects with an Error that says what to change when an address or a certificate can not be used. */
-export async function startProxy(config: ProxyConfig, observers: readonly Observer[]): Promise<RunningProxy> {
+export async function startProxy(
+  config: ProxyConfig,
+  observers: readonly Observer[],
+  inherited: ListeningSockets = new Map(),
+): Promise<RunningProxy> {
   const admission = new Admission(config);
   const core = await createProxyCore(
     config,
@@ -67,15 +76,20 @@ export async function startProxy(config: ProxyConfig, observers: readonly Observ
   let accepting = true;
   let lastId = 0;
   let connections = 0;
-  const entrance = await openEntrance(config.routes, async (socket, client, route) => {
-    lastId += 1;
-    connections += 1;
-    await core.serve({ id: lastId, route, client, socket }, admission);
-    connections -= 1;
-  });
+  const entrance = await openEntrance(
+    config.routes,
+    async (socket, client, route) => {
+      lastId += 1;
+      connections += 1;
+      await core.serve({ id: lastId, route, client, socket }, admission);
+      connections -= 1;
+    },
+    inherited,
+  );
 
   return {
     addresses: entrance.addresses,
+    sockets: entrance.sockets,
     ready: () => accepting,
     connections: () => connections,
     waiting: () => admission.waiting(),
@@ -89,12 +103,12 @@ export async function startProxy(config: ProxyConfig, observers: readonly Observ
       use();
       admission.setConfig(next);
     },
-    close: async ({ drainDelay = 0, drainTimeout = 0 } = {}) => {
+    close: async ({ drainDelay = 0, drainTimeout = 0, isHandedOver = false } = {}) => {
       accepting = false;
       if (drainDelay > 0) await delay(drainDelay);
-      const closed = entrance.close();
-      admission.close(shutdown());
+      const closed = entrance.close(isHandedOver);
       const cut = await core.end(drainTimeout);
+      admission.close(shutdown());
       await closed;
       return { cut };
     },

@@ -1,13 +1,6 @@
 /** The sessions in progress, and how they end when the proxy stops. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { ProxyError } from '../errors.js';
 import type { Session } from './session.js';
-
-/**
- * In the first half of the time a session ends only if its client has sent no command for so long, in milliseconds: one that is
- * in the middle of its work, with another command to follow, gets to finish it.
- */
-const QUIET_MS = 1_000;
 
 export class SessionSet {
   readonly #sessions = new Set<Session>();
@@ -21,34 +14,23 @@ export class SessionSet {
     void session.ended.finally(() => this.#sessions.delete(session));
   }
 
-  /**
-   * Resolves when all have ended: by themselves, between two commands, or cut after `timeoutMs` milliseconds. Returns how many
-   * were cut. Called again with a shorter time, it ends them by that.
-   */
-  async end(timeoutMs: number): Promise<number> {
+  /** Has all end between two commands, once no command has come for `quietMs` milliseconds. */
+  drain(quietMs: number): void {
     const reason = shutdown();
-    if (timeoutMs > 0) {
-      for (const quietMs of [QUIET_MS, 0]) {
-        this.#all((session) => session.drain(reason, quietMs));
-        await this.#endedWithin(timeoutMs / 2);
-      }
-    }
-    const left = [...this.#sessions];
+    this.#all((session) => session.drain(reason, quietMs));
+  }
+
+  /** Returns how many there were. */
+  cut(): number {
+    const reason = shutdown();
+    const { size } = this.#sessions;
     this.#all((session) => session.stop(reason));
-    await Promise.all(left.map(({ ended }) => ended));
-    return left.length;
+    return size;
   }
 
   #all(action: (session: Session) => void): void {
     this.#onBegin = action;
     for (const session of this.#sessions) action(session);
-  }
-
-  async #endedWithin(milliseconds: number): Promise<void> {
-    const late = new AbortController();
-    const all = Promise.all([...this.#sessions].map(({ ended }) => ended));
-    await Promise.race([all, delay(milliseconds, undefined, { signal: late.signal }).catch(() => {})]);
-    late.abort();
   }
 }
 

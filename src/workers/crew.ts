@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { exportRsaKey, ownRsaKey } from '../auth/rsa-key.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
+import type { ListeningSockets } from '../listening-socket.js';
 import type { CommandChange } from '../observe/command-statistics.js';
 import type { Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
@@ -31,13 +32,14 @@ export interface CrewOptions {
   readonly count: number;
   /** Told of what was counted in workers. */
   readonly onCommands: (route: string, changes: readonly CommandChange[]) => void;
+  readonly inherited: ListeningSockets;
 }
 
 /** As `startProxy`, with the connections in several processes. */
 export async function startCrew(
   initial: ProxyConfig,
   observers: readonly Observer[],
-  { count, onCommands }: CrewOptions,
+  { count, onCommands, inherited }: CrewOptions,
 ): Promise<RunningProxy> {
   let config = initial;
   const observer = combineObservers(observers);
@@ -79,7 +81,7 @@ export async function startCrew(
   };
   const open = async () => {
     await Promise.all(places.map((place) => place.start()));
-    return openEntrance(config.routes, (...accepted) => handOver.accept(...accepted));
+    return openEntrance(config.routes, (...accepted) => handOver.accept(...accepted), inherited);
   };
   const entrance = await open().catch(async (error: unknown) => {
     await endAll(0);
@@ -91,6 +93,7 @@ export async function startCrew(
 
   return {
     addresses: entrance.addresses,
+    sockets: entrance.sockets,
     ready: () => accepting,
     connections: () => handOver.size,
     waiting: () => admission.waiting(),
@@ -126,13 +129,14 @@ export async function startCrew(
       balancers = balancerNetworks(next);
       admission.setConfig(next);
     },
-    close: async ({ drainDelay = 0, drainTimeout = 0 } = {}) => {
+    close: async ({ drainDelay = 0, drainTimeout = 0, isHandedOver = false } = {}) => {
       accepting = false;
       if (drainDelay > 0) await delay(drainDelay);
-      const closed = entrance.close();
-      admission.close(shutdown());
-      // They have their refusal when they reach a worker.
+      const closed = entrance.close(isHandedOver);
+      // Those that wait for a worker come before the workers end.
+      await Promise.race([handOver.assigned(), delay(drainTimeout / 2, undefined, { ref: false })]);
       const cut = await endAll(drainTimeout);
+      admission.close(shutdown());
       handOver.close();
       clearInterval(timer);
       await closed;

@@ -3,6 +3,7 @@
  * the others go to the next.
  */
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ProxyError, toProxyError } from '../errors.js';
 import type { Admission, Permit } from '../proxy/admission.js';
 import type { ClientEnd } from '../proxy/client-address.js';
@@ -21,6 +22,9 @@ interface Held {
   /** Undefined as long as it is not decided whether it may come in. */
   verdict: Permit | ProxyError | undefined;
 }
+
+/** How often is looked for connections without a worker, in milliseconds. */
+const LOOK_MS = 20;
 
 export interface HandOverOptions {
   readonly admission: Admission;
@@ -43,6 +47,11 @@ export class HandOver {
 
   get size(): number {
     return this.#held.size;
+  }
+
+  /** Resolves when each connection has a worker. */
+  async assigned(): Promise<void> {
+    while ([...this.#held.values()].some(({ worker }) => worker === undefined)) await delay(LOOK_MS);
   }
 
   accept(socket: Socket, client: ClientEnd, route: string): void {

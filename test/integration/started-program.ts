@@ -1,4 +1,5 @@
 /** The command itself in front of a real server, watched from outside: its log, its figures, its processes. */
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -48,8 +49,10 @@ export async function startProgram(
   const connections: Connection[] = [];
   t.after(async () => {
     for (const connection of connections) connection.destroy();
+    // Its output may live on in a process that has taken its place.
+    const isOver = cli.child.exitCode !== null || cli.child.signalCode !== null;
     cli.signal('SIGKILL');
-    await cli.ended;
+    if (!isOver) await once(cli.child, 'exit');
   });
   const ready = await cli.line('ready');
   const [address = ''] = ready['listen'] as string[];
@@ -119,6 +122,15 @@ function childrenOf(parent: number): number[] {
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => parentOf(pid) === parent);
   return children.map(Number).sort((one, other) => one - other);
+}
+
+/** One that has ended and was not asked for yet does not run. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** Undefined where it has ended meanwhile. */

@@ -7,7 +7,7 @@ import { makeTemporaryFolder } from '../support/clean-up.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { type RealServer, startMysql9 } from '../support/servers.js';
 import { orSkip, stopServer } from './real-server.js';
-import { createAccount, type StartedProgram, startProgram } from './started-program.js';
+import { createAccount, isRunning, type StartedProgram, startProgram } from './started-program.js';
 
 const certificates = makeCertificates(makeTemporaryFolder());
 
@@ -85,13 +85,4 @@ for (const workers of ['1', '2']) {
       await program.until(() => children.every((pid) => !isRunning(pid)));
     });
   });
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -13,7 +13,7 @@ import { isUnavailable, type Unavailable } from '../support/programs.js';
 import { type RealServer, startMysql9 } from '../support/servers.js';
 import { orSkip, stopServer } from './real-server.js';
 import { handshake } from './resumed-sessions.js';
-import { createAccount, establishedSockets, startProgram } from './started-program.js';
+import { createAccount, establishedSockets, isRunning, startProgram } from './started-program.js';
 
 const certificates = makeCertificates(makeTemporaryFolder());
 const twoWorkers = ['--workers', '2'];
@@ -244,13 +244,4 @@ function isAlive(connection: Connection): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -15,6 +15,7 @@ const sourceFolder = fileURLToPath(new URL('../../../../src/', import.meta.url))
 const allowed: Record<string, readonly string[]> = {
   'version.ts': [],
   'printable.ts': [],
+  'listening-socket.ts': [],
   'cancellation.ts': [],
   'errors.ts': ['printable.ts'],
   'wire/': ['errors.ts'],
@@ -36,6 +37,7 @@ const allowed: Record<string, readonly string[]> = {
     'tls/',
     'errors.ts',
     'cancellation.ts',
+    'listening-socket.ts',
     'config/model.ts',
     'observe/events.ts',
     'observe/observers.ts',
@@ -54,7 +56,7 @@ const allowed: Record<string, readonly string[]> = {
     'printable.ts',
   ],
   'load/': ['config/model.ts', 'printable.ts'],
-  'observe/': ['errors.ts', 'printable.ts', 'config/model.ts'],
+  'observe/': ['errors.ts', 'printable.ts', 'listening-socket.ts', 'config/model.ts'],
   'young-generation.ts': ['observe/events.ts'],
   'workers/': [
     'auth/rsa-key.ts',
@@ -62,10 +64,11 @@ const allowed: Record<string, readonly string[]> = {
     'proxy/',
     'observe/',
     'errors.ts',
+    'listening-socket.ts',
     'young-generation.ts',
   ],
   // Puts the parts together, for the command line and for programs alike.
-  'service.ts': ['config/', 'proxy/', 'observe/', 'errors.ts', 'version.ts'],
+  'service.ts': ['config/', 'proxy/', 'observe/', 'errors.ts', 'listening-socket.ts', 'version.ts'],
   'index.ts': ['service.ts', 'config/', 'proxy/', 'observe/', 'errors.ts'],
   'commands/': [
     'service.ts',
@@ -77,6 +80,7 @@ const allowed: Record<string, readonly string[]> = {
     'certs/',
     'workers/',
     'young-generation.ts',
+    'listening-socket.ts',
     'errors.ts',
     'printable.ts',
     'version.ts',
@@ -104,6 +108,7 @@ const packageOwners: Record<string, readonly string[]> = {
   'hdr-histogram-js': ['load/latencies.ts'],
   'node:tls': ['tls/', 'doctor/', 'config/', 'certs/', 'observe/metrics/', 'commands/'],
   'node:net': [
+    'listening-socket.ts',
     'tls/',
     'doctor/',
     'load/',
