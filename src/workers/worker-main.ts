@@ -124,9 +124,18 @@ function report(): Report {
     certificates: core?.certificates() ?? [],
     keptServers: core?.keptServers() ?? [],
     serverConnections: core?.serverConnections() ?? [],
-    residentBytes: process.memoryUsage.rss(),
+    residentBytes: residentBytes(),
     cpuSeconds: (user + system) / 1e6,
   };
+}
+
+/** Node opens a file for it: 0 where no file descriptor is left. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return 0;
+  }
 }
 
 async function end(timeoutMs: number): Promise<void> {
