@@ -619,6 +619,14 @@ export const errorTable = {
     logLevel: 'warn',
     cure: 'Raise --max-connections.',
   },
+  open_files_used_up: {
+    blame: 'proxy',
+    leg: 'none',
+    errno: 1040,
+    sqlState: '08004',
+    logLevel: 'error',
+    cure: 'Raise the limit of open files (LimitNOFILE= in systemd, ulimit -n) to more than two for each connection, or lower --max-connections.',
+  },
   route_full: {
     blame: 'proxy',
     leg: 'none',

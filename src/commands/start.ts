@@ -7,6 +7,7 @@ import { options } from '../config/option-table.js';
 import { printConfig } from '../config/print.js';
 import { logObserver } from '../observe/connection-log.js';
 import { createLogger, type Log, type Logger } from '../observe/log.js';
+import { openFiles } from '../proxy/open-files.js';
 import { startProxy } from '../proxy/proxy.js';
 import { type ProxyStarter, type Service, startService } from '../service.js';
 import { packageVersion } from '../version.js';
@@ -118,6 +119,7 @@ async function run(loaded: LoadedConfig, { request, log, signals }: RunContext):
   const isSuccessor = inherited.size > 0;
   const known = await fingerprintsNow(loaded);
   logWarnings(loaded.warnings, logger);
+  warnOfFewFiles(config, logger);
   let service: Service;
   try {
     service = await startService(config, [logObserver(log), growYoungGenerationWithChurn()], {
@@ -206,13 +208,30 @@ async function stop(
   return { exitCode: 0 };
 }
 
-function starterFor({ workers, routes }: ProxyConfig): ProxyStarter {
-  // Each worker needs a server connection at least.
+/** Each worker has the same limit as this process. */
+function warnOfFewFiles(config: ProxyConfig, logger: Logger): void {
+  const files = openFiles();
+  if (files === undefined) return;
+  const servable = files.connections * workerCount(config);
+  if (servable >= config.maxConnections) return;
+  logger.warn(
+    { limit: files.limit, connections: servable },
+    `--max-connections is ${config.maxConnections}, but the limit of ${files.limit} open files for each process is enough for ` +
+      `${servable} connections: raise it (LimitNOFILE= in systemd, ulimit -n), or lower --max-connections`,
+  );
+}
+
+function workerCount({ workers, routes }: ProxyConfig): number {
+  // Each needs a server connection at least.
   const most = Math.min(...routes.map(({ maxServerConnections = Infinity }) => maxServerConnections));
-  const count = Math.min(workers === 'auto' ? usableCores() : workers, most);
+  return Math.min(workers === 'auto' ? usableCores() : workers, most);
+}
+
+function starterFor(config: ProxyConfig): ProxyStarter {
+  const count = workerCount(config);
   if (count === 1) return startProxy;
-  return (config, observers, inherited, onCommands) =>
-    startCrew(config, observers, { count, inherited, onCommands });
+  return (initial, observers, inherited, onCommands) =>
+    startCrew(initial, observers, { count, inherited, onCommands });
 }
 
 function failedToStart({ logLevel }: ProxyConfig, logger: Logger, message: string): Outcome {

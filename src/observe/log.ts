@@ -1,7 +1,8 @@
-/** Logs on standard output: one JSON object a line, or text for people. The only importer of pino. */
+/** Logs on standard output: one JSON object a line, or text for people. Only this file and log-output.ts import pino. */
 import type { Writable } from 'node:stream';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
-import { build as buildPretty } from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
+import { type Output, standardOutput } from './log-output.js';
 
 export type { Logger } from 'pino';
 
@@ -20,15 +21,8 @@ export interface Log {
   close(): Promise<void>;
 }
 
-/** Bytes of lines kept while standard output is stalled; what comes beyond is dropped, so that memory stays bounded. */
-const BUFFERED_BYTES = 8 * 1024 * 1024;
-
-/** Lines are written together until there are that many bytes of them, or that many milliseconds have passed. */
-const WRITTEN_TOGETHER_BYTES = 8_192;
-const WRITTEN_AFTER_MS = 50;
-
 export function createLogger({ level, format, destination }: LogSettings): Log {
-  const stream = format === 'pretty' ? prettyStream(destination) : (destination ?? standardOutput());
+  const output = destination ?? standardOutput();
   const logger = pino(
     {
       level,
@@ -36,7 +30,7 @@ export function createLogger({ level, format, destination }: LogSettings): Log {
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label: string) => ({ level: label }) },
     },
-    stream,
+    format === 'pretty' ? prettily(output, destination === undefined) : output,
   );
   const lastActions: (() => void)[] = [];
   return {
@@ -45,41 +39,23 @@ export function createLogger({ level, format, destination }: LogSettings): Log {
     close: () => {
       for (const action of lastActions) action();
       logger.level = 'silent';
-      return ended(stream);
+      return ended(output);
     },
   };
 }
 
-/**
- * Not synchronous: a reader of the log that stalls must not stall every connection. Nor line by line: each write goes
- * through a thread of its own, and costs as much as ten lines.
- */
-function standardOutput() {
-  return pino.destination({
-    fd: 1,
-    sync: false,
-    minLength: WRITTEN_TOGETHER_BYTES,
-    periodicFlush: WRITTEN_AFTER_MS,
-    maxLength: BUFFERED_BYTES,
-  });
-}
-
 /** In this process, not in a worker thread: the last lines before an exit are the ones that matter. */
-function prettyStream(destination: Writable | undefined) {
-  return buildPretty({
-    destination: destination ?? 1,
-    sync: true,
+function prettily(output: Output | Writable, mayHaveColor: boolean): { write(line: string): void } {
+  const pretty = prettyFactory({
     singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
-    ...(destination === undefined ? {} : { colorize: false }),
+    ...(mayHaveColor ? {} : { colorize: false }),
   });
+  return { write: (line) => void output.write(pretty(line)) };
 }
 
 /** Not `flushSync`, which overtakes the write that is under way. */
-function ended(stream: {
-  once(event: 'close', listener: () => void): unknown;
-  end(): unknown;
-}): Promise<void> {
+function ended(stream: Output | Writable): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, 500);
     stream.once('close', () => {

@@ -4,11 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RsaKeySource } from '../auth/rsa-key.js';
 import { Cancellation } from '../cancellation.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
-import { type ProxyError, toProxyError } from '../errors.js';
+import { ProxyError, toProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '../observe/events.js';
 import type { Permit } from './admission.js';
 import type { ClientEnd } from './client-address.js';
 import { ignoreErrors } from './legs.js';
+import { type OpenFiles, openFiles } from './open-files.js';
 import { readProxyHeader } from './proxy-header.js';
 import { certificatesOf, createRoute, isBalancer, type Route } from './route.js';
 import { Session } from './session.js';
@@ -70,6 +71,7 @@ export async function createProxyCore(
 ): Promise<ProxyCore> {
   const sessions = new SessionSet();
   const serving = new Set<Promise<void>>();
+  const files = openFiles();
   /** Cancelled when connections that are no sessions yet are not to become some. */
   const stopped = new Cancellation();
   let config = initial;
@@ -92,6 +94,7 @@ export async function createProxyCore(
     let permit: Permit | undefined;
     let refusal: ProxyError | undefined;
     try {
+      if (files !== undefined && serving.size >= files.connections) throw noFilesLeft(files);
       if (isBalancer(routeOf(name), peer))
         client = await readProxyHeader(socket, peer, config.handshakeTimeout, stopped);
       permit = await unlessCancelled(
@@ -159,6 +162,14 @@ export async function createProxyCore(
       return cut;
     },
   };
+}
+
+/** Told before a connection to the server fails for it, and while there are files left to tell it with. */
+function noFilesLeft({ limit, connections }: OpenFiles): ProxyError {
+  return new ProxyError(
+    'open_files_used_up',
+    `Too many connections: the process has ${connections}, and may have no more than ${limit} files open`,
+  );
 }
 
 function createRoutes(

@@ -117,7 +117,8 @@ function noteFailure(
   onUnreachable(attempt.name, failure);
   // The time was up for the client, of which earlier servers may have had most.
   if (signal.isCancelled) throw signal.reason;
-  attempt.failed(failure);
+  // The next client may find one to open: the server has nothing to do with it.
+  if (failure.code !== 'open_files_used_up') attempt.failed(failure);
   return failure;
 }
 

@@ -80,6 +80,8 @@ function bind(server: Server, address: Address, start: () => void): Promise<void
     server.once('error', onError);
     server.once('listening', () => {
       server.off('error', onError);
+      // Without files left a connection can not be accepted; the next one may be.
+      server.on('error', () => {});
       resolve();
     });
     start();

@@ -141,7 +141,7 @@ function connected(socket: Socket, name: string, signal: CancelSignal): Promise<
 }
 
 type ConnectFailure = readonly [
-  code: 'server_unreachable' | 'server_port_closed' | 'server_name_unknown',
+  code: 'server_unreachable' | 'server_port_closed' | 'server_name_unknown' | 'open_files_used_up',
   reason: string,
 ];
 
@@ -154,6 +154,8 @@ const CONNECT_FAILURES: ReadonlyMap<string, ConnectFailure> = new Map<string, Co
   ['EHOSTUNREACH', ['server_unreachable', 'no route to the host']],
   ['ENETUNREACH', ['server_unreachable', 'no route to the network']],
   ['ETIMEDOUT', ['server_unreachable', 'no answer']],
+  ['EMFILE', ['open_files_used_up', 'the proxy has no more files to open']],
+  ['ENFILE', ['open_files_used_up', 'the machine has no more files to open']],
   ['EACCES', ['server_unreachable', 'the proxy may not open the socket file']],
 ]);
 

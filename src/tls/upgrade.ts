@@ -104,7 +104,11 @@ export async function connectTls(
   let verified: DetailedPeerCertificate | undefined;
   let identityError: ProxyError | undefined;
   const saved = tls.sessions.get(server);
-  const resumable = saved !== undefined && started - saved.verifiedAt < MAX_SESSION_AGE_MS;
+  // A certificate that has ended meanwhile has to be looked at again.
+  const resumable =
+    saved !== undefined &&
+    started - saved.verifiedAt < MAX_SESSION_AGE_MS &&
+    Date.now() <= saved.certificate.notAfter;
   const wantsTicket = !resumable || started - saved.savedAt >= MAX_TICKET_AGE_MS;
   const servername = tls.sniServername ?? (isIP(host) === 0 ? host : '');
   const secured = connect({

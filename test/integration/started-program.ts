@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2/promise';
 import type { TestCertificates } from '../support/certificates.js';
-import { CliProcess } from '../support/cli-process.js';
+import { CliProcess, type CliSurroundings } from '../support/cli-process.js';
 import type { RealServer } from '../support/servers.js';
 
 export interface StartedProgram {
@@ -32,20 +32,30 @@ export async function createAccount(server: RealServer): Promise<void> {
   );
 }
 
+export interface ProgramSurroundings extends CliSurroundings {
+  /** The certificate of the client leg. */
+  readonly shown?: { readonly certificateFile: string; readonly keyFile: string };
+  /** Where it listens; 127.0.0.1 unless told otherwise. */
+  readonly listenHost?: string;
+}
+
 /** Ends with the test. The client leg offers TLS. */
 export async function startProgram(
   t: TestContext,
   server: RealServer,
   certificates: TestCertificates,
   args: readonly string[] = [],
-  shown: { readonly certificateFile: string; readonly keyFile: string } = certificates.server,
+  { shown = certificates.server, listenHost = '127.0.0.1', ...surroundings }: ProgramSurroundings = {},
 ): Promise<StartedProgram> {
-  const cli = new CliProcess([
-    ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--log-format', 'json'],
-    ...['--server', `${server.host}:${server.port}`, '--server-ssl-ca', certificates.ca.certificateFile],
-    ...['--client-ssl-cert', shown.certificateFile, '--client-ssl-key', shown.keyFile],
-    ...args,
-  ]);
+  const cli = new CliProcess(
+    [
+      ...['--listen', `${listenHost}:0`, '--admin-listen', `${listenHost}:0`, '--log-format', 'json'],
+      ...['--server', `${server.host}:${server.port}`, '--server-ssl-ca', certificates.ca.certificateFile],
+      ...['--client-ssl-cert', shown.certificateFile, '--client-ssl-key', shown.keyFile],
+      ...args,
+    ],
+    surroundings,
+  );
   const connections: Connection[] = [];
   t.after(async () => {
     for (const connection of connections) connection.destroy();

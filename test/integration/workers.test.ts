@@ -177,8 +177,7 @@ test('a reload reaches all of them, or none', async (t) => {
   };
   install(certificates);
   const program = await startProgram(t, running, certificates, twoWorkers, {
-    certificateFile: certificate,
-    keyFile: key,
+    shown: { certificateFile: certificate, keyFile: key },
   });
   const shown = async () => {
     const handshakes = await Promise.all(Array.from({ length: 6 }, () => handshake(program)));

@@ -24,6 +24,13 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+export interface CliSurroundings {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  /** Stands before the command: a program that runs it, with its arguments. */
+  readonly runBy?: readonly string[];
+}
+
 export class CliProcess {
   readonly child: ChildProcess;
   readonly lines: LogLine[] = [];
@@ -33,9 +40,10 @@ export class CliProcess {
   #stderr = '';
   #wake: () => void = () => {};
 
-  constructor(args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string } = {}) {
+  constructor(args: readonly string[], options: CliSurroundings = {}) {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MYSQL_TLS_PROXY_'));
-    this.child = spawn(process.execPath, [cliFile, ...args], {
+    const [file = '', ...rest] = [...(options.runBy ?? []), process.execPath, cliFile, ...args];
+    this.child = spawn(file, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...Object.fromEntries(inherited), XDG_STATE_HOME: stateHome, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: path.resolve(options.cwd) }),
@@ -80,9 +88,6 @@ export class CliProcess {
 }
 
 /** Runs to the end. */
-export function runCli(
-  args: readonly string[],
-  options?: { env?: NodeJS.ProcessEnv; cwd?: string },
-): Promise<CliResult> {
+export function runCli(args: readonly string[], options?: CliSurroundings): Promise<CliResult> {
   return new CliProcess(args, options).ended;
 }

@@ -33,11 +33,16 @@ export interface RealServer {
   port: number;
   socketPath: string;
   dataFolder: string;
-  pid: number;
+  /** Another one after `restart`. */
+  readonly pid: number;
   /** The last part of the server's error log. */
   log(): string;
   /** Runs statements as root over the Unix socket, and gives the rows of the last one that has any. */
   sql(statements: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Ends it as a crash would, and keeps the data folder. */
+  kill(): Promise<void>;
+  /** After `kill`, on the same port with the same data. */
+  restart(): Promise<void>;
   /** May be called twice. Removes the data folder. */
   stop(): Promise<void>;
 }
@@ -114,28 +119,29 @@ async function startOnce(
   const port = options.port ?? (await freePort(host));
   const socketPath = path.join(folder, 'socket');
   const dataFolder = path.join(folder, 'data');
-  const output = openSync(logFile(folder), 'w');
-  const child = startChild(
-    program.server,
-    [
-      `--datadir=${dataFolder}`,
-      `--tmpdir=${folder}`,
-      `--pid-file=${path.join(folder, 'pid')}`,
-      `--socket=${socketPath}`,
-      `--bind-address=${host}`,
-      `--port=${port}`,
-      ...userArgs,
-      ...storageArgs[program.kind],
-      ...testArgs,
-      // Not among those that can be overridden: MySQL takes `--skip-name-resolve=0` for the same as without value.
-      ...(options.resolvesNames ? [] : ['--skip-name-resolve']),
-      ...testArgsByKind[program.kind],
-      ...tlsArgs(options.tls),
-      ...(options.extraArgs ?? []),
-    ],
-    output,
-  );
-  closeSync(output);
+  const args = [
+    `--datadir=${dataFolder}`,
+    `--tmpdir=${folder}`,
+    `--pid-file=${path.join(folder, 'pid')}`,
+    `--socket=${socketPath}`,
+    `--bind-address=${host}`,
+    `--port=${port}`,
+    ...userArgs,
+    ...storageArgs[program.kind],
+    ...testArgs,
+    // Not among those that can be overridden: MySQL takes `--skip-name-resolve=0` for the same as without value.
+    ...(options.resolvesNames ? [] : ['--skip-name-resolve']),
+    ...testArgsByKind[program.kind],
+    ...tlsArgs(options.tls),
+    ...(options.extraArgs ?? []),
+  ];
+  const start = (logMode: 'w' | 'a'): ChildProcess => {
+    const output = openSync(logFile(folder), logMode);
+    const started = startChild(program.server, args, output);
+    closeSync(output);
+    return started;
+  };
+  let child = start('w');
   const sql = (statements: string, values: readonly unknown[] = []): Promise<Row[]> =>
     runAsRoot(socketPath, statements, values);
   const version = await versionWhenReady(child, sql).catch(async (error) => {
@@ -152,9 +158,20 @@ async function startOnce(
     port,
     socketPath,
     dataFolder,
-    pid: child.pid ?? 0,
+    get pid() {
+      return child.pid ?? 0;
+    },
     log: () => logTail(folder),
     sql,
+    kill: async () => {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await ended;
+    },
+    restart: async () => {
+      child = start('a');
+      await versionWhenReady(child, sql);
+    },
     stop: async () => {
       await stopChild(child);
       removeTemporaryFolder(folder);

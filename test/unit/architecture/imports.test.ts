@@ -92,7 +92,7 @@ const allowed: Record<string, readonly string[]> = {
 /** Packages that only some files may know. */
 const packageOwners: Record<string, readonly string[]> = {
   'prom-client': ['observe/metrics/'],
-  pino: ['observe/log.ts'],
+  pino: ['observe/log.ts', 'observe/log-output.ts'],
   'pino-pretty': ['observe/log.ts'],
   'node-forge': [
     'certs/authority.ts',
