@@ -14,7 +14,8 @@ export interface Target {
   readonly title: string;
   readonly measure: Measure;
   readonly of: Place;
-  readonly against: Place;
+  /** None: the value itself is what counts. */
+  readonly against?: Place;
   /** Taken round by round: both values are of the same round. */
   readonly comparison: 'ratio' | 'difference';
   readonly atMost: number;
@@ -75,23 +76,55 @@ export const targets: readonly Target[] = [
     atMost: 0,
   },
   cpu('CPU per point select, 1000 connections', 'select-1000', 'ours, 16 connections', 1.2),
+  ...floodTargets('ours', ['silent', 'slow', 'garbage']),
+  ...floodTargets('ours, 2 workers', ['silent', 'garbage']),
 ];
 
+/** A flood must neither slow sessions down much nor keep clients out. */
+function floodTargets(system: string, kinds: readonly string[]): Target[] {
+  return kinds.flatMap((kind): Target[] => {
+    const of = at('flood', `${system}: ${kind}`);
+    const against = at('flood', `${system}: no flood`);
+    return [
+      {
+        title: `p99 of a session in a flood, ${of.entry}`,
+        measure: 'p99',
+        of,
+        against,
+        comparison: 'ratio',
+        atMost: 1.5,
+      },
+      {
+        title: `Longest login in a flood, ms, ${of.entry}`,
+        measure: 'longestLogin',
+        of,
+        comparison: 'difference',
+        atMost: 1000,
+      },
+    ];
+  });
+}
+
 export function verdictOn(target: Target, rows: readonly RowResult[]): Verdict {
-  const { title, comparison, atMost, measure } = target;
-  const sides = [target.of, target.against] as const;
-  const wanted = `≤ ${comparison === 'ratio' ? `${atMost} × ` : ''}${target.against.entry}`;
+  const { title, comparison, atMost, measure, against } = target;
+  const sides = against === undefined ? [target.of] : [target.of, against];
+  const wanted = `≤ ${limitText(target)}`;
   const reason = sides.map((place) => obstacleAt(place, measure, rows)).find((each) => each !== undefined);
   if (reason !== undefined) return { title, wanted, found: undefined, outcome: 'not measured', reason };
   const [own = [], others = []] = sides.map((place) => valuesOf(entryAt(place, rows), measure));
   const combine = comparison === 'ratio' ? pairedRatios : pairedDifferences;
-  const found = spreadOf(combine(own, others));
+  const found = spreadOf(against === undefined ? own : combine(own, others));
   return {
     title,
     wanted,
     found,
     outcome: found !== undefined && found.median <= atMost ? 'reached' : 'not reached',
   };
+}
+
+function limitText({ comparison, atMost, against }: Target): string {
+  if (against === undefined) return String(atMost);
+  return `${comparison === 'ratio' ? `${atMost} × ` : ''}${against.entry}`;
 }
 
 /** One for each traffic: what mysql2 does for a packet depends on whether it came in one piece. */

@@ -11,6 +11,8 @@ import type { Legs, System } from './system.js';
 export interface OurOptions {
   /** Flags besides those for addresses and certificates. */
   readonly args?: readonly string[];
+  /** Processes that serve connections; 1 unless told otherwise: no row depends on the number of cores. */
+  readonly workers?: number;
   /** Path of another Node.js than this one. */
   readonly node?: string;
   /** Flags of Node.js. */
@@ -20,14 +22,13 @@ export interface OurOptions {
 }
 
 const cliFile = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
-const workersFile = fileURLToPath(new URL('./workers-main.js', import.meta.url));
 
-/** Default settings, metrics on. */
+/** Default settings but for the number of workers, metrics on. */
 export function ours(name: string, options: OurOptions = {}): System {
   return {
     name,
     start: async (database, legs) => {
-      const args = options.args ?? [];
+      const args = ['--workers', String(options.workers ?? 1), ...(options.args ?? [])];
       const missing = await missingOption(args);
       if (missing !== undefined) return missing;
       const admin = `127.0.0.1:${options.adminPort ?? (await freePort())}`;
@@ -57,26 +58,8 @@ export function ours(name: string, options: OurOptions = {}): System {
 
 export const oursWithOneWorker: System = ours('ours');
 
-/** `node:cluster` and the package as a library: the command line starts one process. */
-export const oursWithOnePerCore: System = {
-  name: 'ours, one per core',
-  start: async (database, legs) => {
-    const port = await freePort();
-    const options = {
-      listen: `127.0.0.1:${port}`,
-      adminListen: `127.0.0.1:${await freePort()}`,
-      ...legOptions(database, legs),
-    };
-    return startListening({
-      program: { file: process.execPath, args: [workersFile], env: {} },
-      args: [JSON.stringify(options)],
-      port,
-      clientTls: legs.client === 'TLS',
-      folder: makeTemporaryFolder(),
-      readyText: 'all workers listen',
-    });
-  },
-};
+/** A main process that accepts, and two that serve. */
+export const oursWithTwoWorkers: System = ours('ours, 2 workers', { workers: 2 });
 
 /** As the options are called in a file: the flags have the same names. */
 function legOptions(database: Database, legs: Legs): Record<string, string> {

@@ -1,6 +1,7 @@
 /** The rows of the bench, as data. Those of the target table come first: they are the ones to have when time runs out. */
 import type { NodeVersion } from '../../test/support/node-versions.js';
-import { ours, oursWithOnePerCore, oursWithOneWorker } from './ours.js';
+import { type FloodKind, sessionInFlood } from './flood.js';
+import { ours, oursWithOneWorker, oursWithTwoWorkers } from './ours.js';
 import { haproxy, nodeRelay, nodeTlsRelay, router, routerWithPool } from './peers.js';
 import { type Entry, type Row, through } from './row.js';
 import { direct, type Legs, type System } from './system.js';
@@ -20,7 +21,7 @@ const toTls: Legs = { client: 'plaintext', server: 'TLS' };
 const throughTls: Legs = { client: 'TLS', server: 'TLS' };
 
 const directs = [direct('plaintext'), direct('TLS')];
-const all = [...directs, haproxy, router, oursWithOneWorker, oursWithOnePerCore];
+const all = [...directs, haproxy, router, oursWithOneWorker, oursWithTwoWorkers];
 const allWithRelays = [
   ...directs,
   nodeRelay,
@@ -28,8 +29,11 @@ const allWithRelays = [
   haproxy,
   router,
   oursWithOneWorker,
-  oursWithOnePerCore,
+  oursWithTwoWorkers,
 ];
+
+/** What the hand-over to workers costs. */
+const byWorkers = [oursWithOneWorker, oursWithTwoWorkers];
 
 const reusing = ours('ours, --reuse-server-connections', { args: ['--reuse-server-connections'] });
 
@@ -73,7 +77,7 @@ export function allRows(nodes: readonly NodeVersion[]): Row[] {
     row(
       'idle',
       'Memory of idle connections, 500 of them',
-      through(idleConnections(500), [haproxy, router, oursWithOneWorker]),
+      through(idleConnections(500), [haproxy, router, ...byWorkers]),
       // A new program in each round has nothing that would be warm.
       { ...ofTheTargets, warmsUp: false },
     ),
@@ -83,9 +87,25 @@ export function allRows(nodes: readonly NodeVersion[]): Row[] {
       warmsUp: false,
       quick: 'none',
     }),
+    row('workers-select', 'Point select, 16 connections, by --workers', through(pointSelect(16), byWorkers), {
+      ...ofTheTargets,
+      reference: oursWithOneWorker.name,
+      quick: 'none',
+    }),
+    row(
+      'workers-connect',
+      'Connect, one query, close; 8 at once; by --workers',
+      through(connectAndClose(8), byWorkers),
+      { ...ofTheTargets, reference: oursWithOneWorker.name, quick: 'none' },
+    ),
     row('metrics', 'Point select, 16 connections, by --metrics', through(pointSelect(16), metricsLevels), {
       ...ofTheTargets,
       reference: 'ours, --metrics none',
+    }),
+    row('flood', 'One session and one client that connects again and again, in floods', floods(), {
+      ...ofTheTargets,
+      reference: quietEntry(oursWithOneWorker).name,
+      quick: [`${oursWithOneWorker.name}: silent`, `${oursWithTwoWorkers.name}: garbage`],
     }),
     row('select-1', 'Point select, 1 connection', through(pointSelect(1), all), minor),
     row('prepared-16', 'Prepared statement, 16 connections', through(preparedSelect(16), all), minor),
@@ -124,6 +144,35 @@ export function allRows(nodes: readonly NodeVersion[]): Row[] {
   ];
 }
 
+/** Each beside the same system without one; and beside a session that only shares the machine with it. */
+function floods(): Entry[] {
+  const flooded = (system: System, kind: FloodKind): Entry => ({
+    name: `${system.name}: ${kind}`,
+    system,
+    workload: sessionInFlood({ kind }),
+  });
+  const besides = (name: string, kind: FloodKind | undefined): Entry => ({
+    name: `session at the server: ${name}`,
+    system: oursWithOneWorker,
+    workload: sessionInFlood({ kind, besides: true }),
+  });
+  return [
+    quietEntry(oursWithOneWorker),
+    flooded(oursWithOneWorker, 'silent'),
+    flooded(oursWithOneWorker, 'slow'),
+    flooded(oursWithOneWorker, 'garbage'),
+    quietEntry(oursWithTwoWorkers),
+    flooded(oursWithTwoWorkers, 'silent'),
+    flooded(oursWithTwoWorkers, 'garbage'),
+    besides('no flood', undefined),
+    besides('garbage', 'garbage'),
+  ];
+}
+
+function quietEntry(system: System): Entry {
+  return { name: `${system.name}: no flood`, system, workload: sessionInFlood({ kind: undefined }) };
+}
+
 const metricsLevels: System[] = ['none', 'aggregates', 'all'].map((level) =>
   ours(`ours, --metrics ${level}`, { args: ['--metrics', level] }),
 );
@@ -148,11 +197,10 @@ const toOldServer: System[] = [
 ];
 
 function connectsOverTls(): Entry[] {
-  const systems = [direct('TLS'), haproxy, router, oursWithOneWorker];
-  // Workers do not share the keys of session tickets: a client that comes to another one makes a full handshake again.
+  const systems = [direct('TLS'), haproxy, router, ...byWorkers];
   const entries = (tls: 'full' | 'resumed', those: readonly System[]): Entry[] =>
     those.map((system) => ({ name: `${system.name}, ${tls}`, system, workload: connectOverTls(8, tls) }));
-  return [...entries('full', [...systems, oursWithOnePerCore]), ...entries('resumed', systems)];
+  return [...entries('full', systems), ...entries('resumed', systems)];
 }
 
 /** The other ways to have TLS on the legs: what each of them adds. */

@@ -10,6 +10,8 @@ export interface Sample {
   readonly p50?: number | undefined;
   readonly p95?: number | undefined;
   readonly p99?: number | undefined;
+  /** The longest time that a client waited from its connect to its first answer, milliseconds. */
+  readonly longestLogin?: number | undefined;
   /** Resident memory under load, MB. */
   readonly memory?: number | undefined;
   /** Resident memory for one more idle connection, KB. */

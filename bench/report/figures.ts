@@ -24,6 +24,7 @@ export function measureTitle(measure: Measure, unit: string): string {
     p50: 'p50, ms',
     p95: 'p95, ms',
     p99: 'p99, ms',
+    longestLogin: 'longest login, ms',
     memory: 'resident, MB',
     idleMemory: `memory per ${unit}, KB`,
   };

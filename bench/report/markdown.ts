@@ -16,7 +16,16 @@ export interface Report {
 }
 
 /** In the order of the columns: what holds on a busy machine comes first. */
-const measures: readonly Measure[] = ['cpu', 'idleMemory', 'throughput', 'p50', 'p95', 'p99', 'memory'];
+const measures: readonly Measure[] = [
+  'cpu',
+  'idleMemory',
+  'throughput',
+  'p50',
+  'p95',
+  'p99',
+  'longestLogin',
+  'memory',
+];
 /** Those with a column beside them that compares with the row's reference. */
 const compared: ReadonlySet<Measure> = new Set(['cpu', 'idleMemory', 'throughput']);
 

@@ -11,6 +11,7 @@ import { ProxyError } from '../errors.js';
 import { type ClientEnd, sourceNetworkOf } from './client-address.js';
 import { plainAddress } from './legs.js';
 import { NetworkList } from './network-list.js';
+import { Pace } from './pace.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** How long a handshake may take although others wait, in milliseconds: several round trips to another continent. */
@@ -19,6 +20,15 @@ const PATIENCE_MS = 500;
 /** How often is looked for handshakes to end, or to refuse, as long as someone waits, in milliseconds. */
 const LOOK_MS = 100;
 
+/**
+ * As long as someone waits: from one handshake that is hurried to the next; from one slot to the next that is free because a
+ * handshake came to nothing; from one refusal to the next; in milliseconds. Each costs as much as some twenty queries, and a flood
+ * makes as many as there is time for: the sessions would wait for them. Slots of clients that have logged in are free at once.
+ */
+const HURRY_PACE_MS = 4;
+const FAILURE_PACE_MS = 2;
+const REFUSAL_PACE_MS = 2;
+
 /** Addresses that are gone are forgotten when there are so many more than after the last time. */
 const ADDRESSES_BETWEEN_SWEEPS = 10_000;
 
@@ -26,8 +36,8 @@ export type AdmissionConfig = Pick<ProxyConfig, 'maxConnections' | 'handshakeTim
 
 /** Of a connection that was let in. Each may be called again, without effect. */
 export interface Permit {
-  /** Its handshake is over, well or badly. */
-  handshakeEnded(): void;
+  /** Its handshake is over: with a session, or because it came to nothing. */
+  handshakeEnded(hasSession: boolean): void;
   /** Its connection is over. */
   ended(): void;
 }
@@ -76,8 +86,11 @@ export class Admission {
   #connections = 0;
   #closedBy: ProxyError | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** What a flood makes many of, to be done one in a turn of the event loop: sessions have theirs in between. */
-  readonly #work: (() => void)[] = [];
+  /** Handshakes to begin, one in a turn of the event loop: sessions have theirs in between. */
+  readonly #beginnings: (() => void)[] = [];
+  readonly #hurries = new Pace<Entry>(HURRY_PACE_MS);
+  readonly #failures = new Pace<Entry>(FAILURE_PACE_MS);
+  readonly #refusals = new Pace<Entry>(REFUSAL_PACE_MS);
 
   /** `now`: milliseconds on a clock that never goes back. */
   constructor(config: AdmissionConfig, now: () => number = () => performance.now()) {
@@ -233,13 +246,17 @@ export class Admission {
     route.inHandshake.add(entry);
     for (const source of [route, address]) source.handshakes += 1;
     let isOver = false;
-    const handshakeEnded = () => {
-      if (!route.inHandshake.delete(entry)) return;
+    const freeSlot = () => {
       for (const source of [route, address]) source.handshakes -= 1;
       this.#beginNext(route);
     };
+    const handshakeEnded = (hasSession: boolean) => {
+      if (!route.inHandshake.delete(entry)) return;
+      if (hasSession || route.waiting === 0) freeSlot();
+      else this.#failures.add(entry, freeSlot);
+    };
     const ended = () => {
-      handshakeEnded();
+      handshakeEnded(false);
       if (!isOver) this.#leave(entry);
       isOver = true;
     };
@@ -267,7 +284,7 @@ export class Admission {
 
   /** As many as there are slots. */
   #beginNext(route: RouteSource): void {
-    if (route.waiting > 0 && hasSlot(route)) this.#soon(() => this.#beginOne(route));
+    if (route.waiting > 0 && hasSlot(route)) this.#beginSoon(() => this.#beginOne(route));
   }
 
   #beginOne(route: RouteSource): void {
@@ -284,14 +301,14 @@ export class Admission {
     this.#beginNext(route);
   }
 
-  #soon(work: () => void): void {
-    this.#work.push(work);
-    if (this.#work.length === 1) setImmediate(this.#workOff);
+  #beginSoon(work: () => void): void {
+    this.#beginnings.push(work);
+    if (this.#beginnings.length === 1) setImmediate(this.#beginFirst);
   }
 
-  readonly #workOff = (): void => {
-    this.#work.shift()?.();
-    if (this.#work.length > 0) setImmediate(this.#workOff);
+  readonly #beginFirst = (): void => {
+    this.#beginnings.shift()?.();
+    if (this.#beginnings.length > 0) setImmediate(this.#beginFirst);
   };
 
   /** For those that wait. */
@@ -311,7 +328,7 @@ export class Admission {
   #hurrySilent(route: RouteSource, beganBefore: number): void {
     for (const entry of route.inHandshake) {
       if (entry.since > beganBefore) return;
-      this.#soon(() => {
+      this.#hurries.add(entry, () => {
         if (route.inHandshake.has(entry) && route.waiting > 0) entry.hurry();
       });
     }
@@ -323,7 +340,7 @@ export class Admission {
     for (const { waiting } of route.addresses.values()) {
       for (const entry of waiting.filter(({ since }) => since <= cameBefore)) {
         const what = `Too many connections: ${route.handshakes} handshakes were under way for ${seconds} s`;
-        this.#soon(() => {
+        this.#refusals.add(entry, () => {
           if (entry.address.waiting.includes(entry))
             this.#refuse(entry, new ProxyError('handshake_not_begun', what));
         });

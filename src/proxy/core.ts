@@ -116,7 +116,7 @@ export async function createProxyCore(
       handshakeTimeout,
       refusal,
       client,
-      onHandshakeEnded: () => permit?.handshakeEnded(),
+      onHandshakeEnded: (hasSession) => permit?.handshakeEnded(hasSession),
     });
     sessions.add(session);
     await session.ended;

@@ -60,8 +60,8 @@ export interface SessionOptions {
   /** Set: the connection is refused with it before a server is bothered. */
   readonly refusal: ProxyError | undefined;
   readonly client: ClientEnd;
-  /** Called when the login has been decided, or has come to nothing. */
-  readonly onHandshakeEnded: () => void;
+  /** Called when the login has been decided, or has come to nothing and its server connection is closed. */
+  readonly onHandshakeEnded: (hasSession: boolean) => void;
 }
 
 export class Session {
@@ -153,7 +153,7 @@ export class Session {
     try {
       this.#refuseEarly();
       const { server, decision, terms, origin } = await this.#inTime(() => this.#logIn());
-      onHandshakeEnded();
+      onHandshakeEnded(decision.accepted);
       if (!decision.accepted) return this.#refuse(server, decision.errno);
       forgetFirstPackets(server);
       this.#record.isSession = true;
@@ -399,7 +399,6 @@ export class Session {
   }
 
   async #fail(error: ProxyError): Promise<CloseReason> {
-    this.#options.onHandshakeEnded();
     this.#options.observer.failed?.(this.#record, error, this.#failedChange);
     if (this.#opened !== undefined && isFaultOfServer(error, this.#opened.server)) {
       this.#opened.attempt.failed(error);
@@ -410,12 +409,16 @@ export class Session {
 
   async #leaveBoth(error: ProxyError): Promise<void> {
     // A client that leaves while its server is still being reached must leave the server in good order all the same.
-    const leaving = this.#server?.then(
-      (server) => leaveServer(server, this.#stopped),
-      () => {},
-    );
+    const leaving = this.#leaveServer();
     this.#reservation?.giveBack();
     await Promise.all([dismissClient(this.#client, error), leaving]);
+  }
+
+  /** Until then it counts as one that may be in its handshake: the server has it. */
+  async #leaveServer(): Promise<void> {
+    const server = await this.#server?.catch(() => undefined);
+    if (server !== undefined) await leaveServer(server, this.#stopped);
+    this.#options.onHandshakeEnded(false);
   }
 
   /** What can be refused without a server: too many connections, and plaintext where TLS is not even on offer. */

@@ -167,9 +167,11 @@ function shareOf(config: ProxyConfig, index: number, count: number): ProxyConfig
   return { ...config, routes };
 }
 
-/** By route. */
+/** By route, of those that have any: to look up an address costs nearly as much as to hand over a socket. */
 function balancerNetworks({ routes }: ProxyConfig): ReadonlyMap<string, NetworkList> {
   return new Map(
-    routes.map(({ name, proxyProtocolFrom = [] }) => [name, new NetworkList(proxyProtocolFrom)]),
+    routes.flatMap(({ name, proxyProtocolFrom }) =>
+      proxyProtocolFrom === undefined ? [] : [[name, new NetworkList(proxyProtocolFrom)] as const],
+    ),
   );
 }

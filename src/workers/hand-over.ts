@@ -85,7 +85,7 @@ export class HandOver {
         if (verdict !== undefined) held.worker?.send({ kind: 'verdict', id: held.id, verdict });
       });
     } else if (news.kind === 'handshake_ended') {
-      permitOf(held)?.handshakeEnded();
+      permitOf(held)?.handshakeEnded(news.hasSession);
     } else if (news.kind === 'ended') {
       this.#end(held);
     }

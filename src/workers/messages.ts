@@ -49,7 +49,7 @@ export type News =
   /** The socket has arrived. */
   | { readonly kind: 'taken'; readonly id: number }
   | { readonly kind: 'enter'; readonly id: number; readonly client: ClientEnd }
-  | { readonly kind: 'handshake_ended'; readonly id: number }
+  | { readonly kind: 'handshake_ended'; readonly id: number; readonly hasSession: boolean }
   | { readonly kind: 'ended'; readonly id: number }
   | { readonly kind: 'event'; readonly event: SentEvent };
 

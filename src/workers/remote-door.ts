@@ -45,7 +45,7 @@ export class RemoteDoor implements Door {
   }
 
   readonly #permit: Permit = {
-    handshakeEnded: () => this.#outbox.add({ kind: 'handshake_ended', id: this.#id }),
+    handshakeEnded: (hasSession) => this.#outbox.add({ kind: 'handshake_ended', id: this.#id, hasSession }),
     // The end of the connection is told in any case.
     ended: () => {},
   };

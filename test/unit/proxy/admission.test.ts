@@ -133,8 +133,8 @@ describe('handshakes', () => {
     const [third, fourth] = [await visit('192.0.2.3'), await visit('192.0.2.4')];
     assert.deepEqual([third.state, fourth.state], ['waiting', 'waiting']);
     assert.equal(admission.waiting().get('a'), 2);
-    first.permit?.handshakeEnded();
-    first.permit?.handshakeEnded();
+    first.permit?.handshakeEnded(true);
+    first.permit?.handshakeEnded(true);
     await settle();
     second.permit?.ended();
     await settle();
@@ -148,12 +148,27 @@ describe('handshakes', () => {
     const [first, second] = [await visit('192.0.2.1'), await visit('192.0.2.1')];
     const flood = [await visit('192.0.2.1'), await visit('192.0.2.1')];
     const good = await visit('192.0.2.9');
-    first.permit?.handshakeEnded();
+    first.permit?.handshakeEnded(true);
     await settle();
     assert.equal(good.state, 'in');
-    second.permit?.handshakeEnded();
+    second.permit?.handshakeEnded(true);
     await settle();
     assert.deepEqual([flood[0]?.state, flood[1]?.state], ['waiting', 'in']);
+  });
+
+  test('that come to nothing give their slots away one after the other, those with a session at once', async () => {
+    const { visit, settle, pass } = door({ routeMaxHandshakes: 4 });
+    const first = [await visit(), await visit(), await visit(), await visit()];
+    const next = [await visit(), await visit(), await visit(), await visit(), await visit()];
+    const inside = () => next.filter(({ state }) => state === 'in').length;
+    for (const { permit } of first.slice(0, 3)) permit?.handshakeEnded(false);
+    await settle();
+    assert.equal(inside(), 1);
+    first[3]?.permit?.handshakeEnded(true);
+    await settle();
+    assert.equal(inside(), 2);
+    await pass(50);
+    assert.equal(inside(), 4);
   });
 
   test('of one address: the others go past those that wait for it', async () => {
@@ -173,7 +188,7 @@ describe('handshakes', () => {
     const [slow, later] = [await visit(), await visit()];
     await pass(1_000);
     assert.equal(slow.hurried, 0);
-    slow.permit?.handshakeEnded();
+    slow.permit?.handshakeEnded(true);
     const quick = await visit();
     const waiting = await visit('192.0.2.2');
     await pass(400);
@@ -251,7 +266,7 @@ test('many visits in any order leave nothing behind', async () => {
     else if (random(4) === 0) await pass(50);
     else {
       const permit = visits[random(Math.max(visits.length, 1))]?.permit;
-      if (random(2) === 0) permit?.handshakeEnded();
+      if (random(2) === 0) permit?.handshakeEnded(true);
       else permit?.ended();
     }
   }
