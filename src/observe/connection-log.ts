@@ -70,13 +70,22 @@ export function logObserver(log: Pick<Log, 'logger' | 'beforeClose'>): Observer 
       ),
     ...logServerHealth(log),
     closed: (connection, reason) => {
-      // Health checks and port scans open and close the port without a word.
       const isSilent = !connection.isSession && connection.clientBytes.in === 0;
-      const level = isSilent && reason === 'client_gone' ? 'debug' : 'info';
+      const level = isSilent && QUIET_ENDS.has(reason) ? 'debug' : 'info';
       if (logger.isLevelEnabled(level)) logger[level](closingFields(connection, reason), 'connection closed');
     },
   };
 }
+
+/**
+ * Of clients that never said a word: health checks and port scans, and those of a flood, of which the failure is told, and how often
+ * it was repeated.
+ */
+const QUIET_ENDS: ReadonlySet<CloseReason> = new Set<CloseReason>([
+  'client_gone',
+  'client_too_slow',
+  'handshake_not_begun',
+]);
 
 type LogFailure = (connection: ConnectionRecord, code: FailureCode, more: object, message: string) => void;
 

@@ -11,7 +11,7 @@ import type { ClientEnd } from './client-address.js';
 import { ignoreErrors } from './legs.js';
 import { type OpenFiles, openFiles } from './open-files.js';
 import { readProxyHeader } from './proxy-header.js';
-import { certificatesOf, createRoute, isBalancer, type Route } from './route.js';
+import { certificatesOf, createRoute, isBalancer, type ProxySecrets, type Route } from './route.js';
 import { Session } from './session.js';
 import { SessionSet, shutdown } from './session-set.js';
 import { unlessCancelled } from './unless-cancelled.js';
@@ -53,14 +53,6 @@ export interface ProxyCore {
    * Returns how many were cut. No connection may come any more; called again with a shorter time, it ends them by that.
    */
   end(timeoutMs: number): Promise<number>;
-}
-
-/** The same in all processes of a proxy. */
-export interface ProxySecrets {
-  /** Serves routes that are given no RSA key. */
-  readonly ownKey: RsaKeySource;
-  /** For the TLS sessions that clients resume: 32 random bytes. */
-  readonly ticketSecret: Uint8Array;
 }
 
 /** Rejects where a certificate or key is unusable. */

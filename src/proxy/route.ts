@@ -17,7 +17,6 @@ import {
   type ServerLegTls,
 } from '../tls/contexts.js';
 import { ownHeader } from './announce-client.js';
-import type { ProxySecrets } from './core.js';
 import { checkServer } from './health-check.js';
 import { HealthMonitor } from './health-monitor.js';
 import { KeptServers } from './kept-servers.js';
@@ -43,6 +42,14 @@ export interface Route {
   readonly pool: ServerPool;
   /** Undefined where servers are not checked. To be started; ends with the route. */
   readonly monitor: HealthMonitor | undefined;
+}
+
+/** The same in all processes of a proxy. */
+export interface ProxySecrets {
+  /** Serves routes that are given no RSA key. */
+  readonly ownKey: RsaKeySource;
+  /** For the TLS sessions that clients resume: 32 random bytes. */
+  readonly ticketSecret: Uint8Array;
 }
 
 /** Milliseconds; those of the process. */

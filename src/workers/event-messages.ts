@@ -1,7 +1,6 @@
 /** What observers are told in a worker, told again in the main process: there is one log, one page and one set of metrics. */
 import { ProxyError } from '../errors.js';
 import type { ConnectionRecord, Observer } from '../observe/events.js';
-import { receiveError, type SentError, sendError } from './messages.js';
 import {
   applyChange,
   applyCounters,
@@ -11,6 +10,7 @@ import {
   RecordWatch,
   replicaOf,
 } from './record-changes.js';
+import { receiveError, type SentError, sendError } from './sent-error.js';
 
 const connectionEvents = [
   'opened',

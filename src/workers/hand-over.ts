@@ -8,7 +8,8 @@ import { ProxyError, toProxyError } from '../errors.js';
 import type { Admission, Permit } from '../proxy/admission.js';
 import type { ClientEnd } from '../proxy/client-address.js';
 import { ignoreErrors } from '../proxy/legs.js';
-import { type News, sendError, type Verdict } from './messages.js';
+import type { News, Verdict } from './messages.js';
+import { sendError } from './sent-error.js';
 import type { WorkerProcess } from './worker-process.js';
 
 interface Held {

@@ -1,12 +1,12 @@
 /** What the main process and its workers tell each other. Sent by structured clone, so NaN and undefined arrive as they are. */
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { ProxyConfig, UserCredential } from '../config/model.js';
-import { type ErrorCode, ProxyError } from '../errors.js';
 import type { CommandChange } from '../observe/command-statistics.js';
 import type { CertificateInUse, KeptCount, ServerConnections } from '../observe/events.js';
 import type { ClientEnd } from '../proxy/client-address.js';
 import type { SentEvent } from './event-messages.js';
 import type { Counters } from './record-changes.js';
+import type { SentError } from './sent-error.js';
 
 export type ToWorker =
   | {
@@ -69,30 +69,6 @@ export interface Report {
 
 /** Whether a connection may come in. */
 export type Verdict = { readonly refusal: SentError | undefined };
-
-export interface SentError {
-  readonly code: ErrorCode;
-  readonly what: string;
-  readonly clientText: string | undefined;
-  readonly cause: string | undefined;
-}
-
-export function sendError(error: ProxyError): SentError {
-  const { code, what, clientText, message, cause } = error;
-  return {
-    code,
-    what,
-    clientText: clientText === message ? undefined : clientText,
-    cause: cause instanceof Error ? cause.message : undefined,
-  };
-}
-
-export function receiveError({ code, what, clientText, cause }: SentError): ProxyError {
-  return new ProxyError(code, what, {
-    ...(clientText === undefined ? {} : { clientText }),
-    ...(cause === undefined ? {} : { cause: new Error(cause) }),
-  });
-}
 
 /** Passwords leave their KeyObjects only for the way from one process to the other. */
 export type SentConfig = Omit<ProxyConfig, 'users'> & { readonly users: readonly SentUser[] };

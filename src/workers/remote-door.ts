@@ -2,8 +2,9 @@
 import type { ProxyError } from '../errors.js';
 import type { Permit } from '../proxy/admission.js';
 import type { Door } from '../proxy/core.js';
-import { receiveError, type Verdict } from './messages.js';
+import type { Verdict } from './messages.js';
 import type { Outbox } from './outbox.js';
+import { receiveError } from './sent-error.js';
 
 interface Asked {
   readonly resolve: (permit: Permit) => void;
