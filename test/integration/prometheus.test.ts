@@ -117,6 +117,18 @@ describe('what Prometheus has of the proxy', () => {
     assert.deepEqual(counts(snapshots.end, 'kept_server_connections_ended_total'), {});
   });
 
+  check('workers: each has its figures, none has died, and no client had to wait', ({ snapshots }) => {
+    assert.deepEqual(counts(snapshots.end, 'handshakes_waiting'), {});
+    const connections = values(snapshots.end, 'worker_connections');
+    assert.ok(Object.values(connections).every((count) => count === 0));
+    for (const metric of ['worker_cpu_seconds_total', 'worker_resident_memory_bytes'] as const) {
+      const ofWorkers = values(snapshots.end, metric);
+      assert.deepEqual(Object.keys(ofWorkers), Object.keys(connections));
+      assert.ok(Object.values(ofWorkers).every((value) => Number(value) > 0));
+    }
+    assert.deepEqual(values(snapshots.end, 'worker_restarts_total'), { '': 0 });
+  });
+
   check('connections_limit: as the latest reload left it', ({ snapshots }) => {
     assert.deepEqual(values(snapshots.idle, 'connections_limit'), { '': limits.usual.clients });
     assert.deepEqual(values(snapshots.full, 'connections_limit'), { '': limits.low.clients });

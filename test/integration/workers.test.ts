@@ -37,6 +37,12 @@ test('connections are spread evenly, and all of them are in one set of figures',
   const sockets = program.children().map((pid) => establishedSockets(pid, program.port));
   assert.deepEqual(sockets, [10, 10]);
 
+  assert.equal(await program.metric('worker_connections', 'worker="1"'), 10);
+  assert.equal(await program.metric('worker_connections', 'worker="2"'), 10);
+  assert.ok((await program.metric('worker_resident_memory_bytes', 'worker="2"')) > 20_000_000);
+  assert.ok((await program.metric('worker_cpu_seconds_total', 'worker="1"')) > 0.05);
+  assert.equal(await program.metric('handshakes_waiting'), 0);
+
   const reply = await fetch(`http://${program.admin}/connections`);
   const { connections: listed } = (await reply.json()) as {
     connections: { id: number; commands: number; user: string }[];
@@ -108,6 +114,7 @@ test('one that is killed takes its own connections along, and another takes its 
   assert.equal(await program.metric('connections_closed_total', 'worker_died'), 5);
   assert.ok((await program.metric('commands_total')) >= total);
 
+  assert.equal(await program.metric('worker_restarts_total'), 1);
   // While it is away, and when it is back.
   for (let count = 0; count < 10; count++) await (await program.connect()).end();
   await program.until(() => program.children().length === 2);
