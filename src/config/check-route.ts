@@ -17,8 +17,8 @@ export interface RouteCheck {
 /** A file's fault comes instead of the message, which is then made of it. */
 export type Say = (option: string, what: string | FileFault) => void;
 
-/** Longest path of a unix socket in bytes, on Linux. */
-const LONGEST_SOCKET_PATH = 107;
+/** Of a unix socket in bytes: Linux has room for 107, and one is for the name under which the file is born. */
+const LONGEST_SOCKET_PATH = 106;
 
 const legs = ['client', 'server'] as const;
 

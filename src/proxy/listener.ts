@@ -1,5 +1,5 @@
 /** Opens the addresses that a route listens on. A socket file gets its mode, and takes the place of a dead one only. */
-import { chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Address, formatAddress } from '../config/model.js';
 import { fdOf } from '../listening-socket.js';
@@ -27,48 +27,30 @@ export async function listen(
   const server = createServer({ ...SOCKET_OPTIONS, pauseOnConnect: true }, onConnection);
   if (inheritedFd !== undefined) {
     await bind(server, address, () => server.listen({ fd: inheritedFd, backlog: BACKLOG }));
-    return listenerOf(server, address, true);
+    return listenerOf(server, address);
   }
   if (address.kind === 'unix') {
     await removeDeadSocketFile(address.path);
     await bindSocketFile(server, address.path, listenMode);
-    return listenerOf(server, address, false);
+    return listenerOf(server, address);
   }
   await bind(server, address, () =>
     server.listen({ host: address.host, port: address.port, backlog: BACKLOG }),
   );
-  return listenerOf(server, address, false);
+  return listenerOf(server, address);
 }
 
-function listenerOf(server: Server, wanted: Address, isInherited: boolean): Listener {
+function listenerOf(server: Server, wanted: Address): Listener {
   const bound = server.address();
   const isPort = wanted.kind === 'tcp' && typeof bound === 'object' && bound !== null;
   return {
     address: isPort ? { ...wanted, port: bound.port } : wanted,
     fd: fdOf(server),
     close: (isHandedOver = false) => {
-      if (wanted.kind === 'tcp') return closeServer(server);
-      return closeSocketFile(server, wanted.path, { isInherited, isHandedOver });
+      if (wanted.kind === 'unix' && !isHandedOver) rmSync(wanted.path, { force: true });
+      return closeServer(server);
     },
   };
-}
-
-/** Who opened a socket file has it removed by closing it, which whoever listens there now must not suffer. */
-function closeSocketFile(
-  server: Server,
-  path: string,
-  { isInherited, isHandedOver }: { isInherited: boolean; isHandedOver: boolean },
-): Promise<void> {
-  if (isInherited) {
-    if (!isHandedOver) unlinkSync(path);
-    return closeServer(server);
-  }
-  if (!isHandedOver) return closeServer(server);
-  const kept = `${path}.kept`;
-  linkSync(path, kept);
-  const closed = closeServer(server);
-  renameSync(kept, path);
-  return closed;
 }
 
 /** Connections that wait to be accepted; the kernel may cap it (net.core.somaxconn). */
@@ -88,17 +70,23 @@ function bind(server: Server, address: Address, start: () => void): Promise<void
   });
 }
 
-/** The file is born with its final mode: opened wider and narrowed afterwards, it would let others in for a moment. */
+/**
+ * The file is born with its final mode: opened wider and narrowed afterwards, it would let others in for a moment. It is born under
+ * another name, because closing the socket removes the file of that name, although another process may listen there by then.
+ */
 async function bindSocketFile(server: Server, path: string, mode: number): Promise<void> {
+  const draft = `${path}~`;
+  rmSync(draft, { force: true });
   await bind(server, { kind: 'unix', path }, () => {
     const umask = process.umask(0o777 & ~mode);
     try {
-      server.listen({ path, backlog: BACKLOG });
+      server.listen({ path: draft, backlog: BACKLOG });
     } finally {
       process.umask(umask);
     }
   });
-  chmodSync(path, mode);
+  chmodSync(draft, mode);
+  renameSync(draft, path);
 }
 
 async function removeDeadSocketFile(path: string): Promise<void> {
