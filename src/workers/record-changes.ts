@@ -43,7 +43,6 @@ export class RecordWatch {
 
   constructor(record: ConnectionRecord) {
     this.record = record;
-    for (const field of fields) this.#sent[field] = undefined;
   }
 
   start(): RecordStart {
