@@ -15,21 +15,28 @@ export interface StopTerms {
 
 export class BoundaryStop {
   #terms: StopTerms | undefined;
-  #listener: (() => void) | undefined;
+  #listener: (() => boolean) | undefined;
 
   /** Undefined as long as nobody wants the relay to end. */
   get terms(): StopTerms | undefined {
     return this.#terms;
   }
 
-  /** Whoever asks last sets the terms. */
+  /** From now on, until it ends. Whoever asks last sets the terms. */
   want(terms: StopTerms): void {
     this.#terms = terms;
     this.#listener?.();
   }
 
-  /** Replaces the listener of the relay before. */
-  onWanted(listener: (() => void) | undefined): void {
+  /** Only if it can end at once: a command that has come meanwhile is served as if nobody had asked. */
+  tryNow(terms: StopTerms): void {
+    const before = this.#terms;
+    this.#terms = terms;
+    if (this.#listener?.() !== true) this.#terms = before;
+  }
+
+  /** Replaces the listener of the relay before. It returns whether the relay ends. */
+  onWanted(listener: (() => boolean) | undefined): void {
     this.#listener = listener;
   }
 }

@@ -327,7 +327,7 @@ export class Session {
       onIdle: () => {
         // Where commands can not be seen, no packet of the proxy's own would be understood either.
         if (tracker === undefined || tracker.isLost) this.#cutOff(reason);
-        else this.#boundaryStop.want({ reason, quietMs: 0, evenInTransaction: true });
+        else this.#boundaryStop.tryNow({ reason, quietMs: 0, evenInTransaction: true });
       },
     });
   }

@@ -134,14 +134,15 @@ export function splice(
       reason === undefined &&
       held.length === 0 &&
       (stop?.terms?.evenInTransaction ? tracker.isIdle : tracker.isOutsideTransaction);
-    const stopWhenQuiet = () => {
+    const stopNow = () => {
+      if (canStop()) detach('stopped');
+    };
+    const stopWhenQuiet = (): boolean => {
       clearTimeout(quiet);
-      if (detached || stop?.terms === undefined || !canStop()) return;
-      const stopNow = () => {
-        if (canStop()) detach('stopped');
-      };
+      if (detached || stop?.terms === undefined || !canStop()) return detached;
       if (stop.terms.quietMs === 0) stopNow();
       else quiet = setTimeout(stopNow, stop.terms.quietMs);
+      return detached;
     };
     const stopAtChangeUser = (at: CommandTracker) => {
       client.pause();
