@@ -1,10 +1,7 @@
 /** What must fit together over all routes, and the options of the process. */
-import { serverInPlaintext } from './check-route.js';
+import { OUTLASTS_SERVER, outlastsServer, serverInPlaintext } from './check-route.js';
 import { type Address, formatAddress, mayNeedOwnRsaKey, type ProxyConfig } from './model.js';
 import { whyNotWritable } from './state-directory.js';
-
-/** The default of `connect_timeout` in MySQL and MariaDB, after which a server drops an unfinished login. */
-const SERVER_CONNECT_TIMEOUT_MS = 10_000;
 
 export interface ProcessCheck {
   readonly config: ProxyConfig;
@@ -51,13 +48,7 @@ function isAnyFreePort(address: Address): boolean {
 
 function checkTimeouts({ config, given, warn }: ProcessCheck): void {
   const { handshakeTimeout, connectTimeout } = config;
-  if (handshakeTimeout >= SERVER_CONNECT_TIMEOUT_MS) {
-    warn(
-      'handshake-timeout',
-      `is not below the server's connect_timeout (10s by default): the server then gives up first and counts it ` +
-        'against max_connect_errors, which can lock the proxy out; lower it, or raise connect_timeout in the server',
-    );
-  }
+  if (outlastsServer(handshakeTimeout)) warn('handshake-timeout', OUTLASTS_SERVER);
   if (connectTimeout > handshakeTimeout && given('connect-timeout')) {
     warn('connect-timeout', 'is longer than --handshake-timeout, which includes it and ends first');
   }

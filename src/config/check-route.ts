@@ -20,12 +20,21 @@ export type Say = (option: string, what: string | FileFault) => void;
 /** Of a unix socket in bytes: Linux has room for 107, and one is for the name under which the file is born. */
 const LONGEST_SOCKET_PATH = 106;
 
+/** The default of `connect_timeout` in MySQL and MariaDB, after which a server drops an unfinished login. */
+const SERVER_CONNECT_TIMEOUT_MS = 10_000;
+
+/** What is to be said of a handshake timeout that is too long. */
+export const OUTLASTS_SERVER =
+  "is not below the server's connect_timeout (10s by default): the server then gives up first and counts it " +
+  'against max_connect_errors, which can lock the proxy out; lower it, or raise connect_timeout in the server';
+
 const legs = ['client', 'server'] as const;
 
 export function checkRoute(check: RouteCheck): void {
   checkServers(check);
   checkHealthChecks(check);
   checkSocketPaths(check);
+  checkHandshakeTimeout(check);
   checkPassthrough(check);
   checkPairs(check);
   checkClientLeg(check);
@@ -36,6 +45,16 @@ export function checkRoute(check: RouteCheck): void {
   checkReuse(check);
   checkProxyProtocol(check);
   checkCiphers(check);
+}
+
+export function outlastsServer(handshakeTimeout: number): boolean {
+  return handshakeTimeout >= SERVER_CONNECT_TIMEOUT_MS;
+}
+
+function checkHandshakeTimeout({ route, warn }: RouteCheck): void {
+  const { routeHandshakeTimeout } = route;
+  if (routeHandshakeTimeout !== undefined && outlastsServer(routeHandshakeTimeout))
+    warn('route-handshake-timeout', OUTLASTS_SERVER);
 }
 
 function checkServers({ route, given, problem, warn }: RouteCheck): void {

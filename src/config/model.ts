@@ -107,12 +107,16 @@ export interface RouteConfig {
   readonly routeConnectionRate?: Rate;
   /** Most handshakes at once; more connections wait. */
   readonly routeMaxHandshakes: number;
+  /** Milliseconds; undefined: that of the process. */
+  readonly routeHandshakeTimeout?: number;
   /** The same three for one source address. */
   readonly addressMaxConnections?: number;
   readonly addressConnectionRate?: Rate;
   readonly addressMaxHandshakes?: number;
   /** Milliseconds that a client may send no command; undefined: as long as it likes. */
   readonly idleTimeout?: number;
+  /** Milliseconds, at least 1,000, of both legs; undefined: TCP does not ask. */
+  readonly tcpKeepAlive?: number;
   /** PEM, RSA, 2048-8192 bit. Undefined: the proxy's own key. */
   readonly rsaPrivateKey?: string;
   readonly client: ClientLegConfig;
@@ -134,7 +138,7 @@ export interface ProxyConfig {
   readonly routes: readonly RouteConfig[];
   /** Milliseconds, for the TCP connection to one server. */
   readonly connectTimeout: number;
-  /** Milliseconds, from accept to the end of authentication. */
+  /** Milliseconds, from accept to the end of authentication, on routes that have none of their own. */
   readonly handshakeTimeout: number;
   readonly workers: number | 'auto';
   /** Milliseconds. */
@@ -194,4 +198,12 @@ export function offersTls({ client }: Pick<RouteConfig, 'client'>): boolean {
 export function formatAddress(address: Address): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** Milliseconds. */
+export function handshakeTimeoutOf(
+  { routeHandshakeTimeout }: Pick<RouteConfig, 'routeHandshakeTimeout'>,
+  { handshakeTimeout }: Pick<ProxyConfig, 'handshakeTimeout'>,
+): number {
+  return routeHandshakeTimeout ?? handshakeTimeout;
 }

@@ -15,6 +15,7 @@ import {
   durationOrZero,
   fileMode,
   filePath,
+  keepAliveTime,
   listenAddress,
   listenAddressOrOff,
   longDurationOrOff,
@@ -253,6 +254,13 @@ export const optionTable = [
     default: '100',
   }),
   defineOption({
+    name: 'route-handshake-timeout',
+    scope: 'route',
+    type: duration,
+    metavar: 'DURATION',
+    description: 'handshake-timeout for this route',
+  }),
+  defineOption({
     name: 'address-max-connections',
     scope: 'route',
     type: count,
@@ -286,6 +294,16 @@ export const optionTable = [
     default: 'off',
   }),
   defineOption({
+    name: 'tcp-keep-alive',
+    scope: 'route',
+    type: keepAliveTime,
+    metavar: 'DURATION|off',
+    description:
+      'After how long a silence TCP asks a peer whether it is still there, on both legs: ten times, once a second, after which the ' +
+      'connection ends. Where a firewall forgets connections that are idle, stay below its time. From 1s to 8h',
+    default: '60s',
+  }),
+  defineOption({
     name: 'rsa-private-key',
     scope: 'route',
     type: filePath,
@@ -312,8 +330,8 @@ export const optionTable = [
     type: duration,
     metavar: 'DURATION',
     description:
-      'How long a connection may take from accept to the end of authentication, TLS included. Keep it below the ' +
-      "server's connect_timeout, which is 10s by default",
+      'How long a connection may take from accept to the end of authentication, TLS included, on routes without a ' +
+      "route-handshake-timeout. Keep it below the server's connect_timeout, which is 10s by default",
     default: '9s',
   }),
   defineOption({

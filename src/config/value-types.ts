@@ -77,7 +77,8 @@ export const durationOrZero: ValueType<number, string | number> = valueType(
   formatDuration,
 );
 
-const durationOrOffUpTo = (
+const durationOrOffBetween = (
+  shortest: number,
   longest: number,
   examples: readonly string[],
 ): ValueType<number | undefined, string | number | boolean> =>
@@ -93,16 +94,19 @@ const durationOrOffUpTo = (
     (given): number | undefined => {
       if (given === false || String(given).toLowerCase() === 'off') return undefined;
       if (given === true) throw new UnusableValue('must be a duration or off');
-      return readDuration(given, 1, longest);
+      return readDuration(given, shortest, longest);
     },
     (milliseconds) => (milliseconds === undefined ? 'off' : formatDuration(milliseconds)),
   );
 
 /** As `duration`. Undefined stands for `off`. */
-export const durationOrOff = durationOrOffUpTo(UNITS.h, ['10s', 'off']);
+export const durationOrOff = durationOrOffBetween(1, UNITS.h, ['10s', 'off']);
 
 /** The same up to a week. */
-export const longDurationOrOff = durationOrOffUpTo(7 * 24 * UNITS.h, ['off', '10m', '8h']);
+export const longDurationOrOff = durationOrOffBetween(1, 7 * 24 * UNITS.h, ['off', '10m', '8h']);
+
+/** What systems take: whole seconds, up to 32,767. */
+export const keepAliveTime = durationOrOffBetween(UNITS.s, 8 * UNITS.h, ['60s', 'off']);
 
 /** `50/s`, `600/m`, `10000/h`. */
 export const rate: ValueType<Rate, string> = valueType<Rate, string>(

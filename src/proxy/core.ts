@@ -6,7 +6,7 @@ import { Cancellation } from '../cancellation.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
 import { ProxyError, toProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '../observe/events.js';
-import type { Permit } from './admission.js';
+import type { Stay } from './admission.js';
 import type { ClientEnd } from './client-address.js';
 import { ignoreErrors } from './legs.js';
 import { type OpenFiles, openFiles } from './open-files.js';
@@ -14,7 +14,6 @@ import { readProxyHeader } from './proxy-header.js';
 import { certificatesOf, createRoute, isBalancer, type ProxySecrets, type Route } from './route.js';
 import { Session } from './session.js';
 import { SessionSet, shutdown } from './session-set.js';
-import { unlessCancelled } from './unless-cancelled.js';
 
 /**
  * In the first half of the time a session ends only if its client has sent no command for so long, in milliseconds: one that is
@@ -34,7 +33,7 @@ export interface Arrival {
 /** Decides who gets in. */
 export interface Door {
   /** As `Admission.enter`. */
-  enter(route: string, client: ClientEnd, hurry: () => void): Promise<Permit>;
+  enter(route: string, client: ClientEnd, hurry: () => void): Stay;
 }
 
 export interface ProxyCore {
@@ -57,7 +56,7 @@ export interface ProxyCore {
 
 /** Rejects where a certificate or key is unusable. */
 export async function createProxyCore(
-  initial: ProxyConfig,
+  config: ProxyConfig,
   secrets: ProxySecrets,
   observer: Observer,
 ): Promise<ProxyCore> {
@@ -66,7 +65,6 @@ export async function createProxyCore(
   const files = openFiles();
   /** Cancelled when connections that are no sessions yet are not to become some. */
   const stopped = new Cancellation();
-  let config = initial;
   let routes = createRoutes(config, secrets, observer);
   await checkOwnKey(config, secrets.ownKey);
   startChecks(routes);
@@ -82,37 +80,26 @@ export async function createProxyCore(
   const serve = async ({ id, route: name, client: peer, socket }: Arrival, door: Door) => {
     ignoreErrors(socket);
     let client = peer;
-    let session: Session | undefined;
-    let permit: Permit | undefined;
     let refusal: ProxyError | undefined;
     try {
       if (files !== undefined && serving.size >= files.connections) throw noFilesLeft(files);
-      if (isBalancer(routeOf(name), peer))
-        client = await readProxyHeader(socket, peer, config.handshakeTimeout, stopped);
-      permit = await unlessCancelled(
-        door.enter(name, client, () => session?.hurry()),
-        stopped,
-      );
+      const route = routeOf(name);
+      socket.setKeepAlive(route.config.tcpKeepAlive !== undefined, route.config.tcpKeepAlive);
+      if (isBalancer(route, peer))
+        client = await readProxyHeader(socket, peer, route.timeouts.handshakeTimeout, stopped);
     } catch (error) {
       refusal = toProxyError(error);
     }
-    // A reload may have come while it waited.
-    const route = routeOf(name);
-    const { connectTimeout, handshakeTimeout } = config;
-    session = new Session(socket, {
+    const session = new Session(socket, {
       id,
-      route,
-      currentRoute: () => routes.get(name) ?? route,
+      currentRoute: () => routeOf(name),
       observer,
-      connectTimeout,
-      handshakeTimeout,
       refusal,
       client,
-      onHandshakeEnded: (hasSession) => permit?.handshakeEnded(hasSession),
+      enter: (hurry) => door.enter(name, client, hurry),
     });
     sessions.add(session);
     await session.ended;
-    permit?.ended();
   };
 
   return {
@@ -135,7 +122,6 @@ export async function createProxyCore(
         // Nothing that was agreed on before the reload is given to anyone behind it.
         closing = endRoutes(routes, 'reload');
         routes = nextRoutes;
-        config = next;
         startChecks(routes);
       };
     },
@@ -165,12 +151,12 @@ function noFilesLeft({ limit, connections }: OpenFiles): ProxyError {
 }
 
 function createRoutes(
-  { routes, users, connectTimeout, handshakeTimeout }: ProxyConfig,
+  { routes, users, ...timeouts }: ProxyConfig,
   secrets: ProxySecrets,
   observer: Observer,
   before?: ReadonlyMap<string, Route>,
 ): ReadonlyMap<string, Route> {
-  const surroundings = { users, secrets, observer, connectTimeout, handshakeTimeout };
+  const surroundings = { users, secrets, observer, timeouts };
   return new Map(
     routes.map((route) => [
       route.name,

@@ -76,6 +76,7 @@ async function tryOne(attempt: ServerAttempt, route: Route, options: FailOverOpt
   const server = await openServer(attempt.address, {
     connectTimeout,
     signal,
+    tcpKeepAlive: route.config.tcpKeepAlive,
     header,
     bytes,
     onClosed: attempt.closed,

@@ -14,7 +14,7 @@ export interface ClientLeg {
   /** Numeric, without the port; empty on a unix socket. */
   readonly remoteAddress: string;
   /** What the route says of its address. */
-  readonly mayStayPlaintext: boolean;
+  mayStayPlaintext: boolean;
   stage: 'accepted' | 'greeted' | 'upgrading' | 'answering';
   /** Known once the client has sent its flags; without it an ERR packet has no SQLSTATE. */
   isProtocol41: boolean;
@@ -76,15 +76,10 @@ export function legSecurity(
 }
 
 /**
- * Of both legs' sockets: they have small packets to pass on at once, peers that vanish without a word, and still deliver what
- * the other leg sends when a peer has closed its side. TCP asks after 60 s whether the peer is still there.
+ * Of both legs' sockets: they have small packets to pass on at once, and still deliver what the other leg sends when a peer has
+ * closed its side.
  */
-export const SOCKET_OPTIONS = {
-  allowHalfOpen: true,
-  noDelay: true,
-  keepAlive: true,
-  keepAliveInitialDelay: 60_000,
-} as const;
+export const SOCKET_OPTIONS = { allowHalfOpen: true, noDelay: true } as const;
 
 /** After this, a socket has someone who listens for its errors, whoever else does: without one, Node ends the process. */
 export function ignoreErrors(socket: Socket): void {

@@ -7,7 +7,7 @@
 
 import type { Socket } from 'node:net';
 import type { CancelSignal } from '../cancellation.js';
-import { ProxyError } from '../errors.js';
+import { ProxyError, toProxyError } from '../errors.js';
 import type { LegBytes } from '../observe/events.js';
 import { isTlsError, tlsFailure } from '../tls/failures.js';
 import {
@@ -102,6 +102,23 @@ export class PacketPort {
       this.socket.unshift(bytes);
       return bytes[0];
     }, signal);
+  }
+
+  /** What a client is told that sent something although it was not its turn. Nothing more of it is read. */
+  refuseUnasked(): ProxyError {
+    let refusal = new ProxyError(
+      'client_packet_out_of_order',
+      'the client sent something before it was greeted, which no MySQL client does',
+    );
+    try {
+      this.#takeHeader();
+    } catch (error) {
+      refusal = toProxyError(error);
+    }
+    this.#refusal = refusal;
+    this.socket.read();
+    this.socket.pause();
+    return refusal;
   }
 
   /** Whether someone waits for a packet: tells whose turn it was when time ran out. */

@@ -5,6 +5,7 @@ import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
 import {
   demandsTls,
   formatAddress,
+  handshakeTimeoutOf,
   type ProxyConfig,
   type RouteConfig,
   type UserCredential,
@@ -26,6 +27,7 @@ import { ServerPool } from './server-pool.js';
 
 export interface Route {
   readonly config: RouteConfig;
+  readonly timeouts: RouteTimeouts;
   /** Undefined where clients are not offered TLS. */
   readonly clientTls: ClientLegTls | undefined;
   /** Undefined where the server leg stays in plaintext. */
@@ -52,10 +54,12 @@ export interface ProxySecrets {
   readonly ticketSecret: Uint8Array;
 }
 
-/** Milliseconds; those of the process. */
+/** Milliseconds. */
 export type RouteTimeouts = Pick<ProxyConfig, 'connectTimeout' | 'handshakeTimeout'>;
 
-export interface RouteSurroundings extends RouteTimeouts {
+export interface RouteSurroundings {
+  /** Of the process. */
+  readonly timeouts: RouteTimeouts;
   readonly users: readonly UserCredential[];
   readonly secrets: ProxySecrets;
   /** Told of kept server connections, and of the health of servers. */
@@ -74,9 +78,14 @@ export function createRoute(config: RouteConfig, surroundings: RouteSurroundings
     const shown = before?.serverTls?.certificates.get(server);
     if (shown !== undefined) serverTls?.certificates.set(server, shown);
   }
-  const { pool, monitor } = checkedServers(config, serverTls, surroundings);
+  const timeouts = {
+    connectTimeout: surroundings.timeouts.connectTimeout,
+    handshakeTimeout: handshakeTimeoutOf(config, surroundings.timeouts),
+  };
+  const { pool, monitor } = checkedServers(config, serverTls, { ...surroundings, timeouts });
   return {
     config,
+    timeouts,
     clientTls: createClientLegTls(config.client, ticketSecret),
     serverTls,
     plaintextNetworks: new NetworkList(config.client.plaintextFrom),
@@ -92,7 +101,7 @@ export function createRoute(config: RouteConfig, surroundings: RouteSurroundings
 function checkedServers(
   config: RouteConfig,
   serverTls: ServerLegTls | undefined,
-  { connectTimeout, handshakeTimeout, observer, before }: RouteSurroundings,
+  { timeouts, observer, before }: RouteSurroundings,
 ): Pick<Route, 'pool' | 'monitor'> {
   const { name: route, servers, routingStrategy: strategy, healthCheckInterval: interval } = config;
   const isChecked = interval !== undefined;
@@ -109,7 +118,7 @@ function checkedServers(
   if (!isChecked) return { pool, monitor };
   const { sslMode, proxyProtocol } = config.server;
   const [header, login] = [ownHeader(proxyProtocol), healthCheckLogin(config)];
-  const terms = { sslMode, serverTls, header, login, connectTimeout, handshakeTimeout };
+  const terms = { sslMode, serverTls, header, login, ...timeouts };
   monitor = new HealthMonitor({
     route,
     pool,

@@ -14,6 +14,8 @@ export interface OpenOptions {
   /** Milliseconds. */
   readonly connectTimeout: number;
   readonly signal: CancelSignal;
+  /** See `RouteConfig`. */
+  readonly tcpKeepAlive?: number | undefined;
   /** Sent before the server has said anything: a PROXY header. */
   readonly header?: Buffer | undefined;
   /** Counted up by what is read and written. */
@@ -34,7 +36,7 @@ export interface LatePatience {
 /** Connects and waits for the server's first packet. Rejects with a ProxyError, or with the signal's reason. */
 export async function openServer(
   address: Address,
-  { connectTimeout, signal, header, bytes, onClosed, late }: OpenOptions,
+  { connectTimeout, signal, tcpKeepAlive, header, bytes, onClosed, late }: OpenOptions,
 ): Promise<ServerLeg> {
   const name = formatAddress(address);
   const seconds = connectTimeout / 1000;
@@ -52,6 +54,8 @@ export async function openServer(
   const socket = connect({
     ...(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
     ...SOCKET_OPTIONS,
+    keepAlive: tcpKeepAlive !== undefined,
+    keepAliveInitialDelay: tcpKeepAlive ?? 0,
   });
   ignoreErrors(socket);
   if (onClosed !== undefined) socket.once('close', onClosed);

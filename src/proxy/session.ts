@@ -11,11 +11,13 @@ import {
   newConnectionRecord,
   type Observer,
   PASSED_THROUGH,
+  PLAINTEXT,
 } from '../observe/events.js';
 import { isCompressed } from '../wire/capabilities.js';
 import { COM_CHANGE_USER } from '../wire/change-user.js';
 import { CommandTracker } from '../wire/command-tracker.js';
 import { isErr } from '../wire/replies.js';
+import type { Stay } from './admission.js';
 import { announcementOf } from './announce-client.js';
 import { BoundaryStop } from './boundary-stop.js';
 import { changeUser } from './change-user.js';
@@ -49,25 +51,24 @@ const SEQUENCE_ID_OF_REPLIES = 1;
 
 export interface SessionOptions {
   readonly id: number;
-  readonly route: Route;
-  /** The same route as the latest reload left it: whose passwords are taken back may not come in with them again. */
+  /** As the latest reload left it: whose passwords are taken back may not come in with them again. */
   readonly currentRoute: () => Route;
   readonly observer: Observer;
-  /** Milliseconds. */
-  readonly connectTimeout: number;
-  /** Milliseconds, from now until the login is decided. */
-  readonly handshakeTimeout: number;
   /** Set: the connection is refused with it before a server is bothered. */
   readonly refusal: ProxyError | undefined;
   readonly client: ClientEnd;
-  /** Called when the login has been decided, or has come to nothing and its server connection is closed. */
-  readonly onHandshakeEnded: (hasSession: boolean) => void;
+  /** Asks to come in; see `Admission.enter`. */
+  readonly enter: (hurry: () => void) => Stay;
 }
 
 export class Session {
   /** Resolves when the client's socket is closed, the server's too or kept for another client, and the observers know; never rejects. */
   readonly ended: Promise<void>;
   readonly #options: SessionOptions;
+  /** For the login and what follows it; a COM_CHANGE_USER uses the one that is current then. */
+  #route: Route;
+  /** Undefined where it never asked to come in. */
+  #stay: Stay | undefined;
   readonly #record: ConnectionRecord;
   readonly #client: ClientLeg;
   /** Cancelled by the deadline and by a shutdown: ends work on both legs. */
@@ -88,35 +89,34 @@ export class Session {
   #reservation: Reservation | undefined;
   /** Why servers that were tried did not answer. */
   readonly #unreachable: ProxyError[] = [];
+  /** What the client is told that sent something before it was greeted. */
+  #spokeFirst: ProxyError | undefined;
   /** The COM_CHANGE_USER that came to nothing last. */
   #failedChange: LoginAttempt | undefined;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#options = options;
     ignoreErrors(socket);
-    const passthrough = options.route.config.client.sslMode === 'PASSTHROUGH';
     const { isUnix, remoteAddress } = options.client;
+    this.#route = options.currentRoute();
     this.#record = newConnectionRecord({
       id: options.id,
-      route: options.route.config.name,
+      route: this.#route.config.name,
       clientAddress: clientAddressOf(options.client),
       via: options.client.proxied?.via ?? '',
     });
-    if (passthrough) {
-      this.#record.clientTls = PASSED_THROUGH;
-      this.#record.serverTls = PASSED_THROUGH;
-    }
     this.#client = {
       port: this.#clientPort(socket),
       isUnix,
       remoteAddress,
-      mayStayPlaintext: mayStayPlaintext(options.route, options.client),
+      mayStayPlaintext: false,
       stage: 'accepted',
       isProtocol41: false,
       hidesClientErrors: false,
       isTls: false,
       nativeNonce: Buffer.alloc(0),
     };
+    this.#useRoute(this.#route);
     this.ended = this.#run();
   }
 
@@ -126,13 +126,6 @@ export class Session {
    */
   drain(reason: ProxyError, quietMs: number): void {
     this.#boundaryStop.want({ reason, quietMs, evenInTransaction: false });
-  }
-
-  /** Others wait: ends a handshake that waits for its client. */
-  hurry(): void {
-    if (this.#record.isSession || !this.#isClientsTurn()) return;
-    const what = 'the client kept silent in its handshake while other clients were waiting for theirs';
-    this.#endWork(new ProxyError('client_too_slow', what));
   }
 
   /** Ends the connection: a client in its handshake is told why, one that is relayed is cut off. */
@@ -146,14 +139,17 @@ export class Session {
     observer.opened?.(this.#record);
     const reason = await this.#serve();
     observer.closed?.(this.#record, reason);
+    this.#stay?.ended();
   }
 
   async #serve(): Promise<CloseReason> {
-    const { observer, onHandshakeEnded } = this.#options;
+    const { observer } = this.#options;
     try {
-      this.#refuseEarly();
+      this.#assertNotRefused();
+      await this.#enter();
+      this.#assertTlsOnOffer();
       const { server, decision, terms, origin } = await this.#inTime(() => this.#logIn());
-      onHandshakeEnded(decision.accepted);
+      this.#stay?.handshakeEnded(decision.accepted);
       if (!decision.accepted) return this.#refuse(server, decision.errno);
       forgetFirstPackets(server);
       this.#record.isSession = true;
@@ -164,8 +160,43 @@ export class Session {
     }
   }
 
+  /** Resolves when the handshake may begin. */
+  async #enter(): Promise<void> {
+    const { enter, currentRoute } = this.#options;
+    this.#stay = enter(() => this.#hurry());
+    if (!this.#stay.isWaiting) return this.#stay.mayBegin;
+    const spoken = new Cancellation();
+    void this.#watchUngreeted(this.#stay, spoken);
+    try {
+      await unlessCancelled(this.#stay.mayBegin, this.#clientWork);
+    } finally {
+      spoken.cancel(new Error('is not waited for any more'));
+    }
+    if (this.#spokeFirst !== undefined) throw this.#spokeFirst;
+    // A reload may have come meanwhile.
+    this.#useRoute(currentRoute());
+  }
+
+  #useRoute(route: Route): void {
+    this.#route = route;
+    this.#client.mayStayPlaintext = mayStayPlaintext(route, this.#options.client);
+    const tls = route.config.client.sslMode === 'PASSTHROUGH' ? PASSED_THROUGH : PLAINTEXT;
+    Object.assign(this.#record, { clientTls: tls, serverTls: tls });
+  }
+
+  async #watchUngreeted(stay: Stay, signal: Cancellation): Promise<void> {
+    const { port } = this.#client;
+    try {
+      await port.peekByte(signal);
+    } catch {
+      return;
+    }
+    this.#spokeFirst = port.refuseUnasked();
+    stay.spoke();
+  }
+
   async #logIn(): Promise<HandshakeResult> {
-    const { kept, pool } = this.#options.route;
+    const { kept, pool } = this.#route;
     const host = clientHostOf(this.#client);
     const server = kept === undefined ? undefined : pool.nextName;
     if (server !== undefined) this.#reservation = kept?.take(host, server);
@@ -177,7 +208,8 @@ export class Session {
   }
 
   async #negotiate(reservation: Reservation | undefined): Promise<HandshakeResult> {
-    const { route, observer } = this.#options;
+    const { observer } = this.#options;
+    const route = this.#route;
     const context: HandshakeContext = {
       route,
       record: this.#record,
@@ -208,7 +240,8 @@ export class Session {
   }
 
   #openServer(preferred?: string): Promise<ServerLeg> {
-    const { route, connectTimeout, observer } = this.#options;
+    const { observer } = this.#options;
+    const route = this.#route;
     const record = this.#record;
     const announcement = announcementOf(
       route.config.server.proxyProtocol,
@@ -216,7 +249,7 @@ export class Session {
       this.#client.port.socket,
     );
     this.#server = openOneOf(route, {
-      connectTimeout,
+      connectTimeout: route.timeouts.connectTimeout,
       signal: this.#deadline,
       clientSignal: this.#clientWork,
       header: announcement.atOnce,
@@ -254,7 +287,7 @@ export class Session {
     terms: SessionTerms | undefined,
     origin: ServerOrigin | undefined,
   ): Promise<CloseReason> {
-    const { kept } = this.#options.route;
+    const { kept } = this.#route;
     const stopsAtQuit = origin !== undefined && kept?.wants(origin) === true;
     const tracker = terms && this.#trackerFor(terms, stopsAtQuit);
     const endIdleWatch = this.#watchIdle(tracker);
@@ -271,7 +304,7 @@ export class Session {
     origin: ServerOrigin | undefined,
     tracker: CommandTracker | undefined,
   ): Promise<CloseReason> {
-    const { kept } = this.#options.route;
+    const { kept } = this.#route;
     for (;;) {
       const [client, upstream] = [this.#client.port.release(), server.port.release()];
       this.#relayed = [client, upstream];
@@ -313,7 +346,7 @@ export class Session {
 
   /** Undefined where clients may be idle for as long as they like. */
   #watchIdle(tracker: CommandTracker | undefined): (() => void) | undefined {
-    const { idleTimeout } = this.#options.route.config;
+    const { idleTimeout } = this.#route.config;
     if (idleTimeout === undefined) return undefined;
     const { clientBytes, serverBytes } = this.#record;
     const reason = new ProxyError(
@@ -334,13 +367,12 @@ export class Session {
 
   /** Undefined where packets can not be seen. */
   #trackerFor(terms: SessionTerms, stopsAtQuit: boolean): CommandTracker | undefined {
-    const { route, observer } = this.#options;
     if (isCompressed(terms.capabilities)) return undefined;
     return new CommandTracker(terms.capabilities, {
       isExposed: isServerLegExposed(terms.legs),
-      passesWhenLost: passesWhenLost(terms, route),
+      passesWhenLost: passesWhenLost(terms, this.#route),
       stopsAtQuit,
-      meter: commandMeter(this.#record, observer),
+      meter: commandMeter(this.#record, this.#options.observer),
     });
   }
 
@@ -381,7 +413,7 @@ export class Session {
 
   /** Runs a login or a COM_CHANGE_USER, which must be decided before the handshake timeout is over. */
   async #inTime<T>(work: () => Promise<T>): Promise<T> {
-    const timer = setTimeout(() => this.#endWork(this.#timeout()), this.#options.handshakeTimeout);
+    const timer = setTimeout(() => this.#endWork(this.#timeout()), this.#route.timeouts.handshakeTimeout);
     try {
       return await work();
     } finally {
@@ -393,7 +425,7 @@ export class Session {
   async #refuse(server: ServerLeg, errno: number): Promise<CloseReason> {
     this.#options.observer.refused?.(this.#record, errno);
     // Those that wait for clients may be the ones that are too many.
-    if (errno === TOO_MANY_CONNECTIONS) this.#options.route.kept?.makeRoom(server.name);
+    if (errno === TOO_MANY_CONNECTIONS) this.#route.kept?.makeRoom(server.name);
     await Promise.all([dismissClient(this.#client), leaveServer(server, this.#stopped)]);
     return serverRefusal(errno) ?? 'login_refused';
   }
@@ -418,22 +450,24 @@ export class Session {
   async #leaveServer(): Promise<void> {
     const server = await this.#server?.catch(() => undefined);
     if (server !== undefined) await leaveServer(server, this.#stopped);
-    this.#options.onHandshakeEnded(false);
+    this.#stay?.handshakeEnded(false);
   }
 
-  /** What can be refused without a server: too many connections, and plaintext where TLS is not even on offer. */
-  #refuseEarly(): void {
-    const { refusal, route } = this.#options;
+  #assertNotRefused(): void {
+    const { refusal } = this.#options;
     if (refusal !== undefined) throw refusal;
     // Many health checks break the connection off with a reset.
     if (!this.#client.isUnix && this.#client.remoteAddress === '')
       throw new ProxyError('client_gone', 'the client was gone before it was accepted');
-    if (route.config.client.sslMode === 'DISABLED' && !this.#client.mayStayPlaintext) {
-      throw new ProxyError(
-        'client_tls_required',
-        `connections from ${this.#client.remoteAddress} using insecure transport are prohibited, and the route offers no TLS`,
-      );
-    }
+  }
+
+  /** Plaintext can be refused without a server where TLS is not even on offer. */
+  #assertTlsOnOffer(): void {
+    if (this.#route.config.client.sslMode !== 'DISABLED' || this.#client.mayStayPlaintext) return;
+    throw new ProxyError(
+      'client_tls_required',
+      `connections from ${this.#client.remoteAddress} using insecure transport are prohibited, and the route offers no TLS`,
+    );
   }
 
   #clientPort(socket: Socket, nextSequenceId = 0): PacketPort {
@@ -459,12 +493,19 @@ export class Session {
     this.#clientWork.cancel(reason);
   }
 
+  /** Others wait: ends a handshake that waits for its client. */
+  #hurry(): void {
+    if (this.#record.isSession || !this.#isClientsTurn()) return;
+    const what = 'the client kept silent in its handshake while other clients were waiting for theirs';
+    this.#endWork(new ProxyError('client_too_slow', what));
+  }
+
   #isClientsTurn(): boolean {
     return this.#client.stage === 'upgrading' || this.#client.port.isReading;
   }
 
   #timeout(): ProxyError {
-    const seconds = this.#options.handshakeTimeout / 1000;
+    const seconds = this.#route.timeouts.handshakeTimeout / 1000;
     if (this.#isClientsTurn()) {
       return new ProxyError(
         'client_timeout',

@@ -4,8 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ProxyError, toProxyError } from '../errors.js';
-import type { Admission, Permit } from '../proxy/admission.js';
+import { toProxyError } from '../errors.js';
+import type { Admission, Stay } from '../proxy/admission.js';
 import type { ClientEnd } from '../proxy/client-address.js';
 import { ignoreErrors } from '../proxy/legs.js';
 import type { News, Verdict } from './messages.js';
@@ -20,8 +20,10 @@ interface Held {
   /** Undefined as long as there is none to take it. */
   worker: WorkerProcess | undefined;
   isTaken: boolean;
+  /** Undefined as long as nobody knows who the client is. */
+  stay: Stay | undefined;
   /** Undefined as long as it is not decided whether it may come in. */
-  verdict: Permit | ProxyError | undefined;
+  verdict: Verdict | undefined;
 }
 
 /** How often is looked for connections without a worker, in milliseconds. */
@@ -65,12 +67,13 @@ export class HandOver {
       socket,
       worker: undefined,
       isTaken: false,
+      stay: undefined,
       verdict: undefined,
     };
     this.#held.set(held.id, held);
     // Who it is for stands in a header, which only the worker reads: it asks again.
     if (this.#options.isBalancer(route, client)) this.#assign(held);
-    else void this.#enter(held, client).then(() => this.#assign(held));
+    else this.#enter(held, client);
   }
 
   onNews(news: Exclude<News, { kind: 'event' }>): void {
@@ -81,12 +84,11 @@ export class HandOver {
       // Closes it in this process only.
       held.socket.destroy();
     } else if (news.kind === 'enter') {
-      void this.#enter(held, news.client).then(() => {
-        const verdict = verdictOf(held);
-        if (verdict !== undefined) held.worker?.send({ kind: 'verdict', id: held.id, verdict });
-      });
+      this.#enter(held, news.client);
+    } else if (news.kind === 'spoke') {
+      held.stay?.spoke();
     } else if (news.kind === 'handshake_ended') {
-      permitOf(held)?.handshakeEnded(news.hasSession);
+      held.stay?.handshakeEnded(news.hasSession);
     } else if (news.kind === 'ended') {
       this.#end(held);
     }
@@ -114,18 +116,22 @@ export class HandOver {
     }
   }
 
-  /** Never rejects. */
-  async #enter(held: Held, client: ClientEnd): Promise<void> {
-    const { admission } = this.#options;
+  #enter(held: Held, client: ClientEnd): void {
     const hurry = () => held.worker?.send({ kind: 'hurry', id: held.id });
-    try {
-      const permit = await admission.enter(held.route, client, hurry);
-      held.verdict = permit;
-      // Meanwhile its worker may have died.
-      if (!this.#held.has(held.id)) permit.ended();
-    } catch (error) {
-      held.verdict = toProxyError(error);
-    }
+    const stay = this.#options.admission.enter(held.route, client, hurry);
+    held.stay = stay;
+    const decide = (verdict: Verdict) => {
+      if (!this.#held.has(held.id)) return;
+      held.verdict = verdict;
+      if (held.worker === undefined) this.#assign(held);
+      else held.worker.send({ kind: 'verdict', id: held.id, verdict });
+    };
+    stay.mayBegin.then(
+      () => decide({ refusal: undefined }),
+      (error) => decide({ refusal: sendError(toProxyError(error)) }),
+    );
+    // Its worker notices when it goes away meanwhile.
+    if (stay.isWaiting && held.worker === undefined) this.#assign(held);
   }
 
   #assign(held: Held): void {
@@ -143,21 +149,14 @@ export class HandOver {
     held.worker = worker;
     worker.connections += 1;
     const { id, route, client, socket } = held;
-    worker.handOver({ kind: 'connection', id, route, client, verdict: verdictOf(held) }, socket);
+    const verdict = held.verdict ?? (held.stay === undefined ? 'ask' : 'wait');
+    worker.handOver({ kind: 'connection', id, route, client, verdict }, socket);
   }
 
   #end(held: Held): void {
     this.#held.delete(held.id);
     this.#waiting.delete(held);
     if (held.worker !== undefined) held.worker.connections -= 1;
-    permitOf(held)?.ended();
+    held.stay?.ended();
   }
-}
-
-function verdictOf({ verdict }: Held): Verdict | undefined {
-  return verdict && { refusal: verdict instanceof ProxyError ? sendError(verdict) : undefined };
-}
-
-function permitOf({ verdict }: Held): Permit | undefined {
-  return verdict instanceof ProxyError ? undefined : verdict;
 }

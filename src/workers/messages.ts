@@ -22,8 +22,8 @@ export type ToWorker =
       readonly id: number;
       readonly route: string;
       readonly client: ClientEnd;
-      /** Undefined where the worker finds out first who the client is, and asks then. */
-      readonly verdict: Verdict | undefined;
+      /** `ask`: the worker finds out first who the client is. `wait`: it follows. */
+      readonly verdict: Verdict | 'ask' | 'wait';
     }
   | { readonly kind: 'verdict'; readonly id: number; readonly verdict: Verdict }
   /** Others wait: see `Session.hurry`. */
@@ -49,6 +49,8 @@ export type News =
   /** The socket has arrived. */
   | { readonly kind: 'taken'; readonly id: number }
   | { readonly kind: 'enter'; readonly id: number; readonly client: ClientEnd }
+  /** See `Stay.spoke`. */
+  | { readonly kind: 'spoke'; readonly id: number }
   | { readonly kind: 'handshake_ended'; readonly id: number; readonly hasSession: boolean }
   | { readonly kind: 'ended'; readonly id: number }
   | { readonly kind: 'event'; readonly event: SentEvent };

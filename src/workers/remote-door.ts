@@ -1,26 +1,20 @@
 /** In a worker: who gets in is decided in the main process, where the connections of all workers are counted. */
-import type { ProxyError } from '../errors.js';
-import type { Permit } from '../proxy/admission.js';
+import type { Stay } from '../proxy/admission.js';
 import type { Door } from '../proxy/core.js';
 import type { Verdict } from './messages.js';
 import type { Outbox } from './outbox.js';
 import { receiveError } from './sent-error.js';
 
-interface Asked {
-  readonly resolve: (permit: Permit) => void;
-  readonly reject: (error: ProxyError) => void;
-}
-
 /** Of one connection. */
 export class RemoteDoor implements Door {
   readonly #id: number;
   readonly #outbox: Outbox;
-  #asked: Asked | undefined;
-  #verdict: Verdict | undefined;
+  #verdict: Verdict | 'ask' | 'wait';
+  #settle: (() => void) | undefined;
   #hurry: (() => void) | undefined;
 
-  /** `verdict`: where the main process knows enough of the client to have decided already. */
-  constructor(id: number, verdict: Verdict | undefined, outbox: Outbox) {
+  /** `verdict`: see the message `connection`. */
+  constructor(id: number, verdict: Verdict | 'ask' | 'wait', outbox: Outbox) {
     this.#id = id;
     this.#outbox = outbox;
     this.#verdict = verdict;
@@ -28,26 +22,36 @@ export class RemoteDoor implements Door {
 
   enter: Door['enter'] = (_route, client, hurry) => {
     this.#hurry = hurry;
-    return new Promise((resolve, reject) => {
-      this.#asked = { resolve, reject };
-      if (this.#verdict === undefined) this.#outbox.add({ kind: 'enter', id: this.#id, client });
-      else this.decide(this.#verdict);
-    });
+    if (this.#verdict === 'ask') this.#outbox.add({ kind: 'enter', id: this.#id, client });
+    return this.#stay();
   };
 
-  /** The answer to what was asked. */
-  decide({ refusal }: Verdict): void {
-    if (refusal === undefined) this.#asked?.resolve(this.#permit);
-    else this.#asked?.reject(receiveError(refusal));
+  decide(verdict: Verdict): void {
+    this.#verdict = verdict;
+    this.#settle?.();
   }
 
   hurry(): void {
     this.#hurry?.();
   }
 
-  readonly #permit: Permit = {
-    handshakeEnded: (hasSession) => this.#outbox.add({ kind: 'handshake_ended', id: this.#id, hasSession }),
-    // The end of the connection is told in any case.
-    ended: () => {},
-  };
+  #stay(): Stay {
+    const mayBegin = new Promise<void>((resolve, reject) => {
+      this.#settle = () => {
+        if (typeof this.#verdict === 'string') return;
+        const { refusal } = this.#verdict;
+        if (refusal === undefined) resolve();
+        else reject(receiveError(refusal));
+      };
+    });
+    this.#settle?.();
+    return {
+      isWaiting: typeof this.#verdict === 'string',
+      mayBegin,
+      spoke: () => this.#outbox.add({ kind: 'spoke', id: this.#id }),
+      handshakeEnded: (hasSession) => this.#outbox.add({ kind: 'handshake_ended', id: this.#id, hasSession }),
+      // The end of the connection is told in any case.
+      ended: () => {},
+    };
+  }
 }

@@ -172,6 +172,13 @@ const faults: ClientFault[] = [
     told: { errno: 1159, sqlState: undefined, sequenceId: 1, text: /within 0.3 s.*--handshake-timeout/ },
   },
   {
+    name: 'a login that drips in on a route with a timeout of its own',
+    options: { route: { routeHandshakeTimeout: 300 } },
+    act: (client) => drip(client, login()),
+    code: 'client_timeout',
+    told: { errno: 1159, sqlState: undefined, sequenceId: 1, text: /within 0.3 s.*--handshake-timeout/ },
+  },
+  {
     name: 'a TLS handshake that never begins',
     options: { client: withTls, process: { handshakeTimeout: 300 } },
     act: (client) => client.send(1, sslRequest()),

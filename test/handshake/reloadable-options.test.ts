@@ -62,6 +62,8 @@ const values: Readonly<Record<OptionName, readonly [before: unknown, after: unkn
   'address-connection-rate': ['100/s', '99/s'],
   'address-max-handshakes': ['100', '99'],
   'idle-timeout': ['1h', '2h'],
+  'route-handshake-timeout': ['9s', '8s'],
+  'tcp-keep-alive': ['60s', '30s'],
   'proxy-protocol-from': ['192.0.2.0/24', '198.51.100.0/24'],
   'rsa-private-key': [server.keyFile, client.keyFile],
   'connect-timeout': ['5s', '4s'],

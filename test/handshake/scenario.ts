@@ -77,6 +77,8 @@ export interface ScenarioOptions {
       | 'routeMaxConnections'
       | 'routeConnectionRate'
       | 'routeMaxHandshakes'
+      | 'routeHandshakeTimeout'
+      | 'tcpKeepAlive'
       | 'addressMaxConnections'
       | 'addressConnectionRate'
       | 'addressMaxHandshakes'

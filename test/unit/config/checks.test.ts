@@ -197,6 +197,11 @@ const warned: readonly [what: string, flags: Flags, warnings: readonly RegExp[]]
     [/^flag --handshake-timeout: is not below the server's connect_timeout.*max_connect_errors/],
   ],
   [
+    'a long handshake timeout of a route',
+    { 'route-handshake-timeout': '10s' },
+    [/^flag --route-handshake-timeout: is not below the server's connect_timeout.*max_connect_errors/],
+  ],
+  [
     'a useless connect timeout',
     { 'connect-timeout': '9.5s' },
     [/^flag --connect-timeout: is longer than --handshake-timeout/],

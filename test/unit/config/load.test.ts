@@ -29,6 +29,7 @@ const defaults = {
       reuseIdleTimeout: 60_000,
       reuseMax: 64,
       routeMaxHandshakes: 100,
+      tcpKeepAlive: 60_000,
       client: {
         sslMode: 'DISABLED',
         tlsProfile: 'intermediate',

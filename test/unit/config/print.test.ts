@@ -25,6 +25,8 @@ const everything = {
   'connection-attributes': 'off',
   'reuse-server-connections': true,
   'reuse-idle-timeout': '30s',
+  'route-handshake-timeout': '8s',
+  'tcp-keep-alive': '2m',
   'reuse-max': '8',
   'rsa-private-key': server.keyFile,
   credentials,
@@ -98,6 +100,7 @@ routes:
     reuse-idle-timeout: 60s  # default
     reuse-max: 64  # default
     route-max-handshakes: 100  # default
+    tcp-keep-alive: 60s  # default
     client:
       ssl-mode: DISABLED  # default
       tls-profile: intermediate  # default

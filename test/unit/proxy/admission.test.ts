@@ -3,7 +3,7 @@ import { afterEach, describe, mock, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { RouteConfig } from '../../../src/config/model.js';
 import { toProxyError } from '../../../src/errors.js';
-import { Admission, type Permit } from '../../../src/proxy/admission.js';
+import { Admission, type Stay } from '../../../src/proxy/admission.js';
 import { sourceNetworkOf } from '../../../src/proxy/client-address.js';
 import { shutdown } from '../../../src/proxy/session-set.js';
 
@@ -24,7 +24,9 @@ afterEach(() => mock.timers.reset());
 interface Visit {
   /** `in`, `waiting`, or the code of the refusal. */
   state: string;
-  permit: Permit | undefined;
+  /** Undefined as long as it is not in. */
+  permit: Stay | undefined;
+  stay: Stay;
   hurried: number;
 }
 
@@ -52,14 +54,18 @@ function door(limits: Limits = {}, maxConnections = 1000) {
       }
     },
     visit: async (remoteAddress = '192.0.2.1', route = 'a'): Promise<Visit> => {
-      const visit: Visit = { state: 'waiting', permit: undefined, hurried: 0 };
       const client = { isUnix: remoteAddress === '', remoteAddress, remotePort: 1 };
       const onHurry = () => {
         visit.hurried += 1;
       };
-      admission.enter(route, client, onHurry).then(
-        (permit) => Object.assign(visit, { state: 'in', permit }),
-        (error) => Object.assign(visit, { state: toProxyError(error).code }),
+      const stay = admission.enter(route, client, onHurry);
+      const visit: Visit = { state: 'waiting', permit: undefined, stay, hurried: 0 };
+      stay.mayBegin.then(
+        () => Object.assign(visit, { state: 'in', permit: stay }),
+        (error) => {
+          visit.state = toProxyError(error).code;
+          stay.ended();
+        },
       );
       await settle();
       return visit;
@@ -143,17 +149,63 @@ describe('handshakes', () => {
     assert.equal(admission.waiting().get('a'), 0);
   });
 
-  test('those of the address with the fewest come first, and its newest first', async () => {
+  test('those of the address with the fewest come first', async () => {
     const { visit, settle } = door({ routeMaxHandshakes: 2 });
-    const [first, second] = [await visit('192.0.2.1'), await visit('192.0.2.1')];
+    const first = await visit('192.0.2.1');
+    await visit('192.0.2.1');
     const flood = [await visit('192.0.2.1'), await visit('192.0.2.1')];
     const good = await visit('192.0.2.9');
     first.permit?.handshakeEnded(true);
     await settle();
-    assert.equal(good.state, 'in');
-    second.permit?.handshakeEnded(true);
+    assert.deepEqual(
+      [good, ...flood].map(({ state }) => state),
+      ['in', 'waiting', 'waiting'],
+    );
+  });
+
+  test('one whose client has spoken before it was greeted comes behind all others', async () => {
+    const { visit, settle } = door({ routeMaxHandshakes: 1 });
+    let last = await visit();
+    const suspect = await visit();
+    suspect.stay.spoke();
+    const others = [await visit(), await visit()];
+    for (const _other of others) {
+      last.permit?.handshakeEnded(true);
+      await settle();
+      last = others.find(({ state, permit }) => state === 'in' && permit !== last.permit) ?? last;
+    }
+    assert.deepEqual([suspect.state, ...others.map(({ state }) => state)], ['waiting', 'in', 'in']);
+    for (const { permit } of others) permit?.handshakeEnded(true);
     await settle();
-    assert.deepEqual([flood[0]?.state, flood[1]?.state], ['waiting', 'in']);
+    assert.equal(suspect.state, 'in');
+    suspect.stay.spoke();
+    suspect.stay.ended();
+    assert.equal((await visit()).state, 'in');
+  });
+
+  test('one that leaves while it waits takes no place any more', async () => {
+    const { visit, admission, settle } = door({ routeMaxHandshakes: 1 });
+    const first = await visit();
+    const [left, stays] = [await visit(), await visit()];
+    left.stay.ended();
+    left.stay.ended();
+    assert.deepEqual([admission.connections, admission.waiting().get('a')], [2, 1]);
+    first.permit?.ended();
+    await settle();
+    assert.deepEqual([left.state, stays.state], ['waiting', 'in']);
+    stays.permit?.ended();
+    assert.equal((await visit()).state, 'in');
+  });
+
+  test('one that leaves just as its handshake begins gives its slot back', async () => {
+    const { visit, admission, settle } = door({ routeMaxHandshakes: 1 });
+    const first = await visit();
+    const leaves = await visit();
+    void leaves.stay.mayBegin.then(() => leaves.stay.ended());
+    first.permit?.handshakeEnded(true);
+    await settle();
+    assert.equal((await visit()).state, 'in');
+    assert.equal(admission.connections, 2);
   });
 
   test('that come to nothing give their slots away one after the other, those with a session at once', async () => {
@@ -265,9 +317,15 @@ test('many visits in any order leave nothing behind', async () => {
     if (random(3) === 0) visits.push(await visit(`192.0.2.${random(5)}`));
     else if (random(4) === 0) await pass(50);
     else {
-      const permit = visits[random(Math.max(visits.length, 1))]?.permit;
-      if (random(2) === 0) permit?.handshakeEnded(true);
-      else permit?.ended();
+      const one = visits[random(Math.max(visits.length, 1))];
+      const kind = random(4);
+      if (kind === 0) one?.stay.spoke();
+      else if (kind === 1) one?.permit?.handshakeEnded(random(2) === 0);
+      else if (kind === 2) one?.permit?.ended();
+      else if (one?.state === 'waiting') {
+        one.state = 'left';
+        one.stay.ended();
+      }
     }
   }
   await pass(10_000);

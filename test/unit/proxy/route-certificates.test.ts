@@ -31,8 +31,7 @@ function routeOf(config: RouteConfig, before?: ReturnType<typeof createRoute>) {
     secrets,
     observer: {},
     before,
-    connectTimeout: 1_000,
-    handshakeTimeout: 1_000,
+    timeouts: { connectTimeout: 1_000, handshakeTimeout: 1_000 },
   });
 }
 
