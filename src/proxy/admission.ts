@@ -9,12 +9,12 @@ import { Pace } from './pace.js';
 import { TokenBucket } from './token-bucket.js';
 
 /**
- * As long as someone waits: from one handshake that is hurried to the next; from one slot to the next that is free because a
- * handshake came to nothing; from one refusal to the next; in milliseconds. Each costs as much as some twenty queries, and a flood
- * makes as many as there is time for: the sessions would wait for them.
+ * From one handshake that is hurried to the next; from one slot to the next that is free because a handshake came to nothing; from
+ * one refusal to the next; in milliseconds. Each costs as much as some twenty queries, and a flood makes as many as there is time
+ * for: the sessions would wait for them.
  */
-const HURRY_PACE_MS = 4;
-const FAILURE_PACE_MS = 2;
+const HURRY_PACE_MS = 16;
+const FAILURE_PACE_MS = 8;
 const REFUSAL_PACE_MS = 2;
 
 /** Addresses that are gone are forgotten when there are so many more than after the last time. */
@@ -28,8 +28,8 @@ export interface Stay {
   readonly isWaiting: boolean;
   /** Resolves when its handshake may begin. Rejects with the ProxyError that the client is to be told. */
   readonly mayBegin: Promise<void>;
-  /** The client has sent something before it was greeted, which no MySQL client does: as long as it waits, all others come first. */
-  spoke(): void;
+  /** While it waits the client has sent something, which no MySQL client does before it is greeted: it is refused, but not at once. */
+  spoke(refusal: ProxyError): void;
   /** Its handshake is over: with a session, or because it came to nothing. */
   handshakeEnded(hasSession: boolean): void;
   /** Its connection is over, at whatever point. */
@@ -117,7 +117,7 @@ export class Admission {
         return ticket.isWaiting;
       },
       mayBegin: ticket.mayBegin,
-      spoke: () => ticket.spoke(),
+      spoke: (refusal) => ticket.spoke(refusal),
       handshakeEnded: (hasSession) => ticket.ended(hasSession),
       ended: () => {
         if (isOver) return;
@@ -194,21 +194,30 @@ export class Admission {
     route.sweepAt = route.addresses.size + ADDRESSES_BETWEEN_SWEEPS;
   }
 
-  /** Uses up one connection of each rate. */
+  #makeRoom(): boolean {
+    return [...this.#routes.values()].some(({ handshakes }) => handshakes.makeRoom());
+  }
+
+  /**
+   * Uses up one connection of each rate. Where all are in use, someone who has little hope to get in makes room: for the moment
+   * that it takes to end it there is one more.
+   */
   #assertPlace(route: RouteSource, address: AddressSource, { remoteAddress }: ClientEnd): void {
     const { maxConnections } = this.#config;
     const { name, routeMaxConnections, routeConnectionRate, addressMaxConnections, addressConnectionRate } =
       route.config;
-    if (this.#connections >= maxConnections) {
+    if (this.#connections >= maxConnections && !this.#makeRoom()) {
       throw new ProxyError('too_many_connections', `Too many connections: all ${maxConnections} are in use`);
     }
-    if (isReached(routeMaxConnections, route.connections)) {
+    if (isReached(routeMaxConnections, route.connections) && !route.handshakes.makeRoom()) {
       throw new ProxyError(
         'route_full',
         `Too many connections: all ${routeMaxConnections} of the route ${name} are in use`,
       );
     }
-    if (address.origin.isAddress && isReached(addressMaxConnections, address.connections)) {
+    const { origin } = address;
+    const isAddressFull = origin.isAddress && isReached(addressMaxConnections, address.connections);
+    if (isAddressFull && !route.handshakes.makeRoom(origin)) {
       throw new ProxyError(
         'address_full',
         `Too many connections: ${remoteAddress} has all the ${addressMaxConnections} that one address may have`,

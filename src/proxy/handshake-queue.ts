@@ -17,7 +17,8 @@ const LOOK_MS = 100;
 
 /**
  * How many of those that waited too long are refused between two looks; and how many when the slots are held by clients that come to
- * nothing: those that are refused then come again at once, and would leave no slot to others.
+ * nothing: those that are refused then come again at once, and would leave no slot to others. So many of those that are no MySQL
+ * clients in any case.
  */
 const REFUSALS_PER_LOOK = 50;
 const REFUSALS_PER_LOOK_IN_FLOOD = 2;
@@ -47,8 +48,8 @@ export interface Ticket {
   readonly isWaiting: boolean;
   /** Resolves when its handshake may begin. Rejects with the ProxyError that the client is to be told. Pending where it ended before. */
   readonly mayBegin: Promise<void>;
-  /** The client has sent something before it was greeted, which no MySQL client does: all others come first. */
-  spoke(): void;
+  /** The client has sent something before it was greeted, which no MySQL client does: it is refused as soon as there is time for it. */
+  spoke(refusal: ProxyError): void;
   /** Its handshake is over, or does not begin any more. May be called again, without effect. */
   ended(hasSession: boolean): void;
 }
@@ -85,7 +86,10 @@ export class HandshakeQueue {
   readonly #lines = new Map<string, Line>();
   /** In the order in which they began. */
   readonly #inHandshake = new Set<Entry>();
+  /** No MySQL clients, with what they are told. */
+  readonly #suspects = new Map<Entry, ProxyError>();
   #handshakes = 0;
+  /** How many wait in lines. */
   #waiting = 0;
   /** Handshakes that came to nothing since the last look. */
   #fruitless = 0;
@@ -101,7 +105,7 @@ export class HandshakeQueue {
 
   /** How many wait. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiting + this.#suspects.size;
   }
 
   /** `hurry` is called, maybe several times, when others wait: a handshake that waits for its client should then end. */
@@ -119,9 +123,12 @@ export class HandshakeQueue {
         return line.waiting.has(entry);
       },
       mayBegin,
-      spoke: () => line.waiting.suspect(entry),
+      spoke: (refusal) => {
+        if (this.#stopWaiting(entry)) this.#suspects.set(entry, refusal);
+      },
       ended: (hasSession) => {
         this.#stopWaiting(entry);
+        this.#suspects.delete(entry);
         this.#end(entry, hasSession);
       },
     };
@@ -139,8 +146,29 @@ export class HandshakeQueue {
     });
   }
 
+  /**
+   * Refuses someone who waits for nothing, or with little hope, for the sake of one that comes: of that origin only, where one is
+   * given. Returns whether there was one.
+   */
+  makeRoom(origin?: Origin): boolean {
+    for (const [entry, refusal] of this.#suspects) {
+      if (origin !== undefined && entry.line.origin.key !== origin.key) continue;
+      this.#refuse(entry, refusal);
+      return true;
+    }
+    const lines = origin === undefined ? this.#lines.values() : [this.#lines.get(origin.key)];
+    for (const line of lines) {
+      const entry = line?.waiting.oldestStale;
+      if (entry === undefined) continue;
+      this.#refuse(entry, this.#notBegun('and others came after'));
+      return true;
+    }
+    return false;
+  }
+
   refuseAll(error: ProxyError): void {
-    for (const entry of this.#allWaiting()) this.#refuse(entry, error);
+    const waiting = [...this.#lines.values()].flatMap((line) => [...line.waiting]);
+    for (const entry of [...waiting, ...this.#suspects.keys()]) this.#refuse(entry, error);
   }
 
   #lineOf(origin: Origin): Line {
@@ -182,7 +210,7 @@ export class HandshakeQueue {
       this.beginNext();
     };
     if (!hasSession) this.#fruitless += 1;
-    if (hasSession || this.#waiting === 0) freeSlot();
+    if (hasSession) freeSlot();
     else this.#paces.failures.add(entry, freeSlot);
   }
 
@@ -212,20 +240,16 @@ export class HandshakeQueue {
     this.#begin(first.waiting.take());
   }
 
-  #allWaiting(): readonly Entry[] {
-    return [...this.#lines.values()].flatMap(({ waiting }) => [...waiting]);
-  }
-
   /** For those that wait. */
   #look(): void {
     const now = this.#now();
     const isFlood = this.#fruitless > FRUITLESS_IN_FLOOD;
     this.#fruitless = 0;
     this.#refuseLate(now, isFlood ? REFUSALS_PER_LOOK_IN_FLOOD : REFUSALS_PER_LOOK);
-    if (this.#waiting > 0) {
-      this.#hurrySilent(now - PATIENCE_MS);
-      return;
-    }
+    for (const [entry, refusal] of [...this.#suspects].slice(0, REFUSALS_PER_LOOK_IN_FLOOD))
+      this.#refuse(entry, refusal);
+    if (this.#waiting > 0) this.#hurrySilent(now - PATIENCE_MS);
+    if (this.waiting > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -241,16 +265,31 @@ export class HandshakeQueue {
 
   #refuseLate(now: number, most: number): void {
     const { timeoutMs } = this.#limits();
-    const late = this.#allWaiting()
-      .filter(({ since }) => since <= now - timeoutMs)
-      .slice(0, most);
-    const what = `Too many connections: ${this.#handshakes} handshakes were under way for ${timeoutMs / 1000} s`;
-    for (const entry of late) {
-      this.#paces.refusals.add(entry, () => this.#refuse(entry, new ProxyError('handshake_not_begun', what)));
+    for (const entry of this.#late(now - timeoutMs, most)) {
+      this.#paces.refusals.add(entry, () => this.#refuse(entry, this.#notBegun(`for ${timeoutMs / 1000} s`)));
     }
   }
 
+  #notBegun(what: string): ProxyError {
+    return new ProxyError(
+      'handshake_not_begun',
+      `Too many connections: ${this.#handshakes} handshakes were under way ${what}`,
+    );
+  }
+
+  #late(cameBefore: number, most: number): readonly Entry[] {
+    const late: Entry[] = [];
+    for (const { waiting } of this.#lines.values()) {
+      for (const entry of waiting) {
+        if (entry.since > cameBefore) break;
+        if (late.length === most) return late;
+        late.push(entry);
+      }
+    }
+    return late;
+  }
+
   #refuse(entry: Entry, error: ProxyError): void {
-    if (this.#stopWaiting(entry)) entry.refuse(error);
+    if (this.#stopWaiting(entry) || this.#suspects.delete(entry)) entry.refuse(error);
   }
 }

@@ -104,7 +104,10 @@ export class PacketPort {
     }, signal);
   }
 
-  /** What a client is told that sent something although it was not its turn. Nothing more of it is read. */
+  /**
+   * What a client is told that sent something although it was not its turn. Nothing more of it is read, but thrown away, so that its
+   * end is noticed; one that goes on and on is cut off.
+   */
   refuseUnasked(): ProxyError {
     let refusal = new ProxyError(
       'client_packet_out_of_order',
@@ -117,7 +120,12 @@ export class PacketPort {
     }
     this.#refusal = refusal;
     this.socket.read();
-    this.socket.pause();
+    let thrownAway = 0;
+    chunkReader(this.socket).offer(({ length }) => {
+      thrownAway += length;
+      if (thrownAway > MAX_HANDSHAKE_PAYLOAD_LENGTH) this.socket.destroy();
+      return true;
+    });
     return refusal;
   }
 

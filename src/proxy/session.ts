@@ -89,8 +89,6 @@ export class Session {
   #reservation: Reservation | undefined;
   /** Why servers that were tried did not answer. */
   readonly #unreachable: ProxyError[] = [];
-  /** What the client is told that sent something before it was greeted. */
-  #spokeFirst: ProxyError | undefined;
   /** The COM_CHANGE_USER that came to nothing last. */
   #failedChange: LoginAttempt | undefined;
 
@@ -172,9 +170,9 @@ export class Session {
     } finally {
       spoken.cancel(new Error('is not waited for any more'));
     }
-    if (this.#spokeFirst !== undefined) throw this.#spokeFirst;
-    // A reload may have come meanwhile.
-    this.#useRoute(currentRoute());
+    const route = currentRoute();
+    // A reload came meanwhile.
+    if (route !== this.#route) this.#useRoute(route);
   }
 
   #useRoute(route: Route): void {
@@ -191,8 +189,7 @@ export class Session {
     } catch {
       return;
     }
-    this.#spokeFirst = port.refuseUnasked();
-    stay.spoke();
+    stay.spoke(port.refuseUnasked());
   }
 
   async #logIn(): Promise<HandshakeResult> {

@@ -8,8 +8,9 @@ import { toProxyError } from '../errors.js';
 import type { Admission, Stay } from '../proxy/admission.js';
 import type { ClientEnd } from '../proxy/client-address.js';
 import { ignoreErrors } from '../proxy/legs.js';
+import { Pace } from '../proxy/pace.js';
 import type { News, Verdict } from './messages.js';
-import { sendError } from './sent-error.js';
+import { receiveError, sendError } from './sent-error.js';
 import type { WorkerProcess } from './worker-process.js';
 
 interface Held {
@@ -25,6 +26,12 @@ interface Held {
   /** Undefined as long as it is not decided whether it may come in. */
   verdict: Verdict | undefined;
 }
+
+/**
+ * From one connection that waits for its handshake to the next that is handed over all the same, in milliseconds. In a flood they come
+ * by the hundred, and sessions would have to wait for them.
+ */
+const WATCH_PACE_MS = 2;
 
 /** How often is looked for connections without a worker, in milliseconds. */
 const LOOK_MS = 20;
@@ -42,6 +49,7 @@ export class HandOver {
   readonly #held = new Map<number, Held>();
   /** Those for which there was no worker. */
   readonly #waiting = new Set<Held>();
+  readonly #watched = new Pace<Held>(WATCH_PACE_MS);
   #lastId = 0;
 
   constructor(options: HandOverOptions) {
@@ -86,7 +94,7 @@ export class HandOver {
     } else if (news.kind === 'enter') {
       this.#enter(held, news.client);
     } else if (news.kind === 'spoke') {
-      held.stay?.spoke();
+      held.stay?.spoke(receiveError(news.refusal));
     } else if (news.kind === 'handshake_ended') {
       held.stay?.handshakeEnded(news.hasSession);
     } else if (news.kind === 'ended') {
@@ -131,7 +139,10 @@ export class HandOver {
       (error) => decide({ refusal: sendError(toProxyError(error)) }),
     );
     // Its worker notices when it goes away meanwhile.
-    if (stay.isWaiting && held.worker === undefined) this.#assign(held);
+    if (stay.isWaiting && held.worker === undefined)
+      this.#watched.add(held, () => {
+        if (held.worker === undefined && this.#held.has(held.id)) this.#assign(held);
+      });
   }
 
   #assign(held: Held): void {

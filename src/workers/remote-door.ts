@@ -3,7 +3,7 @@ import type { Stay } from '../proxy/admission.js';
 import type { Door } from '../proxy/core.js';
 import type { Verdict } from './messages.js';
 import type { Outbox } from './outbox.js';
-import { receiveError } from './sent-error.js';
+import { receiveError, sendError } from './sent-error.js';
 
 /** Of one connection. */
 export class RemoteDoor implements Door {
@@ -48,7 +48,7 @@ export class RemoteDoor implements Door {
     return {
       isWaiting: typeof this.#verdict === 'string',
       mayBegin,
-      spoke: () => this.#outbox.add({ kind: 'spoke', id: this.#id }),
+      spoke: (refusal) => this.#outbox.add({ kind: 'spoke', id: this.#id, refusal: sendError(refusal) }),
       handshakeEnded: (hasSession) => this.#outbox.add({ kind: 'handshake_ended', id: this.#id, hasSession }),
       // The end of the connection is told in any case.
       ended: () => {},

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, mock, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { RouteConfig } from '../../../src/config/model.js';
-import { toProxyError } from '../../../src/errors.js';
+import { ProxyError, toProxyError } from '../../../src/errors.js';
 import { Admission, type Stay } from '../../../src/proxy/admission.js';
 import { sourceNetworkOf } from '../../../src/proxy/client-address.js';
 import { shutdown } from '../../../src/proxy/session-set.js';
@@ -110,6 +110,33 @@ describe('connections', () => {
     assert.equal((await visit()).state, 'in');
   });
 
+  test('where all are in use, one that is no MySQL client makes room, then one with little hope to get in', async () => {
+    const { visit, admission } = door({ routeMaxHandshakes: 1 }, 20);
+    await visit();
+    const suspect = await visit();
+    suspect.stay.spoke(new ProxyError('client_packet_out_of_order', 'spoke'));
+    const waiting: Visit[] = [];
+    while (admission.connections < 20) waiting.push(await visit());
+    assert.equal((await visit()).state, 'waiting');
+    assert.equal(suspect.state, 'client_packet_out_of_order');
+    assert.equal((await visit()).state, 'waiting');
+    assert.deepEqual(
+      waiting.slice(0, 3).map(({ state }) => state),
+      ['handshake_not_begun', 'waiting', 'waiting'],
+    );
+    assert.equal(admission.connections, 20);
+  });
+
+  test('of an address none but its own makes room', async () => {
+    const { visit } = door({ addressMaxConnections: 2, routeMaxHandshakes: 1 });
+    await visit('192.0.2.1');
+    const [own, others] = [await visit('192.0.2.1'), await visit('192.0.2.2')];
+    for (const { stay } of [own, others]) stay.spoke(new ProxyError('client_packet_out_of_order', 'spoke'));
+    assert.equal((await visit('192.0.2.1')).state, 'waiting');
+    assert.deepEqual([own.state, others.state], ['client_packet_out_of_order', 'waiting']);
+    assert.equal((await visit('192.0.2.1')).state, 'address_full');
+  });
+
   test('a refused one takes no place and no token', async () => {
     const { visit, admission } = door({
       routeConnectionRate: { count: 2, periodMs: 1000 },
@@ -163,23 +190,20 @@ describe('handshakes', () => {
     );
   });
 
-  test('one whose client has spoken before it was greeted comes behind all others', async () => {
-    const { visit, settle } = door({ routeMaxHandshakes: 1 });
-    let last = await visit();
-    const suspect = await visit();
-    suspect.stay.spoke();
-    const others = [await visit(), await visit()];
-    for (const _other of others) {
-      last.permit?.handshakeEnded(true);
-      await settle();
-      last = others.find(({ state, permit }) => state === 'in' && permit !== last.permit) ?? last;
-    }
-    assert.deepEqual([suspect.state, ...others.map(({ state }) => state)], ['waiting', 'in', 'in']);
-    for (const { permit } of others) permit?.handshakeEnded(true);
+  test('one whose client has spoken before it was greeted gets no slot, and is told so in its turn', async () => {
+    const { visit, pass, settle, admission } = door({ routeMaxHandshakes: 1 });
+    const first = await visit();
+    const suspects = await Promise.all(Array.from({ length: 5 }, () => visit()));
+    for (const { stay } of suspects) stay.spoke(new ProxyError('client_packet_out_of_order', 'spoke'));
+    const refused = () => suspects.filter(({ state }) => state === 'client_packet_out_of_order').length;
+    assert.deepEqual([refused(), admission.waiting().get('a')], [0, 5]);
+    first.permit?.handshakeEnded(true);
     await settle();
-    assert.equal(suspect.state, 'in');
-    suspect.stay.spoke();
-    suspect.stay.ended();
+    assert.equal(suspects.filter(({ state }) => state === 'in').length, 0);
+    await pass(100);
+    assert.equal(refused(), 2);
+    await pass(200);
+    assert.deepEqual([refused(), admission.waiting().get('a')], [5, 0]);
     assert.equal((await visit()).state, 'in');
   });
 
@@ -190,10 +214,10 @@ describe('handshakes', () => {
     left.stay.ended();
     left.stay.ended();
     assert.deepEqual([admission.connections, admission.waiting().get('a')], [2, 1]);
-    first.permit?.ended();
+    first.permit?.handshakeEnded(true);
     await settle();
     assert.deepEqual([left.state, stays.state], ['waiting', 'in']);
-    stays.permit?.ended();
+    stays.permit?.handshakeEnded(true);
     assert.equal((await visit()).state, 'in');
   });
 
@@ -319,7 +343,7 @@ test('many visits in any order leave nothing behind', async () => {
     else {
       const one = visits[random(Math.max(visits.length, 1))];
       const kind = random(4);
-      if (kind === 0) one?.stay.spoke();
+      if (kind === 0) one?.stay.spoke(new ProxyError('client_packet_out_of_order', 'spoke'));
       else if (kind === 1) one?.permit?.handshakeEnded(random(2) === 0);
       else if (kind === 2) one?.permit?.ended();
       else if (one?.state === 'waiting') {

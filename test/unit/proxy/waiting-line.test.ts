@@ -35,28 +35,20 @@ test('one that is followed by as many as get in gets in, too', () => {
     line.take();
     line.add(`comes again ${turns}`);
   }
-  assert.ok(turns <= 2 * 64, `${turns} turns`);
+  assert.ok(turns <= 2 * 16, `${turns} turns`);
 });
 
 test('those that too many came after come when the others are in, the last of them first', () => {
-  const line = lineOf('old', 'older than 64', ...flood(64));
+  const line = lineOf('old', 'older than 16', ...flood(16));
   const taken = takeAll(line);
-  assert.deepEqual(taken.slice(-2), ['older than 64', 'old']);
-  assert.equal(taken.length, 66);
-});
-
-test('suspects come behind all others, in their order', () => {
-  const line = lineOf('old', ...flood(64), 'suspect', 'another');
-  for (const entry of ['suspect', 'another', 'not in it']) line.suspect(entry);
-  assert.deepEqual(takeAll(line).slice(-3), ['old', 'suspect', 'another']);
+  assert.deepEqual(taken.slice(-2), ['older than 16', 'old']);
+  assert.equal(taken.length, 18);
 });
 
 test('what is deleted is not taken', () => {
-  const line = lineOf('old', ...flood(64), 'suspect', 'fresh');
-  line.suspect('suspect');
-  assert.deepEqual([...line].slice(0, 2), ['suspect', 'old']);
-  for (const entry of ['old', 'suspect', 'fresh']) assert.equal(line.delete(entry), true, entry);
+  const line = lineOf('old', ...flood(16), 'fresh');
+  for (const entry of ['old', 'fresh']) assert.equal(line.delete(entry), true, entry);
   assert.equal(line.delete('old'), false);
   assert.equal(line.has('fresh'), false);
-  assert.deepEqual(takeAll(line).sort(), flood(64).sort());
+  assert.deepEqual(takeAll(line).sort(), flood(16).sort());
 });
