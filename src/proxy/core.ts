@@ -1,19 +1,21 @@
 /** Serves clients that were accepted: the routes as they run, and the sessions in progress. Needs no listener of its own. */
-import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RsaKeySource } from '../auth/rsa-key.js';
 import { Cancellation } from '../cancellation.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
-import { ProxyError, toProxyError } from '../errors.js';
+import { toProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '../observe/events.js';
 import type { Stay } from './admission.js';
 import type { ClientEnd } from './client-address.js';
 import { ignoreErrors } from './legs.js';
-import { type OpenFiles, openFiles } from './open-files.js';
+import { noFilesLeft, openFiles } from './open-files.js';
+import { Pace } from './pace.js';
 import { readProxyHeader } from './proxy-header.js';
 import { certificatesOf, createRoute, isBalancer, type ProxySecrets, type Route } from './route.js';
 import { Session } from './session.js';
 import { SessionSet, shutdown } from './session-set.js';
+import { type Arrival, turnAway } from './turn-away.js';
+import { unlessCancelled } from './unless-cancelled.js';
 
 /**
  * In the first half of the time a session ends only if its client has sent no command for so long, in milliseconds: one that is
@@ -21,14 +23,11 @@ import { SessionSet, shutdown } from './session-set.js';
  */
 const QUIET_MS = 1_000;
 
-/** A client that a listener has accepted. Its socket is paused, and nothing has been read of it. */
-export interface Arrival {
-  /** Of the connection, unique in the proxy. */
-  readonly id: number;
-  readonly route: string;
-  readonly client: ClientEnd;
-  readonly socket: Socket;
-}
+/**
+ * From one connection that waits for its handshake to the next that is watched meanwhile, in milliseconds: a session for it costs as
+ * much as a few queries. In a flood they come by the hundred.
+ */
+const WATCH_PACE_MS = 2;
 
 /** Decides who gets in. */
 export interface Door {
@@ -63,6 +62,7 @@ export async function createProxyCore(
   const sessions = new SessionSet();
   const serving = new Set<Promise<void>>();
   const files = openFiles();
+  const watches = new Pace<Stay>(WATCH_PACE_MS);
   /** Cancelled when connections that are no sessions yet are not to become some. */
   const stopped = new Cancellation();
   let routes = createRoutes(config, secrets, observer);
@@ -77,27 +77,35 @@ export async function createProxyCore(
     return route;
   };
 
-  const serve = async ({ id, route: name, client: peer, socket }: Arrival, door: Door) => {
+  /** One that waits for its handshake is watched when it has its turn, or may begin. */
+  const watchedInTurn = (stay: Stay) =>
+    new Promise<void>((resolve) => {
+      stay.mayBegin.then(resolve, resolve);
+      watches.add(stay, resolve);
+    });
+
+  const serve = async (arrival: Arrival, door: Door) => {
+    const { id, route: name, client: peer, socket } = arrival;
     ignoreErrors(socket);
     let client = peer;
-    let refusal: ProxyError | undefined;
+    let session: Session | undefined;
+    let stay: Stay | undefined;
     try {
       if (files !== undefined && serving.size >= files.connections) throw noFilesLeft(files);
       const route = routeOf(name);
       socket.setKeepAlive(route.config.tcpKeepAlive !== undefined, route.config.tcpKeepAlive);
       if (isBalancer(route, peer))
         client = await readProxyHeader(socket, peer, route.timeouts.handshakeTimeout, stopped);
+      stay = door.enter(name, client, () => session?.hurry());
+      if (stay.isWaiting) await unlessCancelled(watchedInTurn(stay), stopped);
+      else await stay.mayBegin;
     } catch (error) {
-      refusal = toProxyError(error);
+      await turnAway({ ...arrival, client }, toProxyError(error), observer);
+      stay?.ended();
+      return;
     }
-    const session = new Session(socket, {
-      id,
-      currentRoute: () => routeOf(name),
-      observer,
-      refusal,
-      client,
-      enter: (hurry) => door.enter(name, client, hurry),
-    });
+    const currentRoute = () => routeOf(name);
+    session = new Session(socket, { id, currentRoute, observer, client, stay });
     sessions.add(session);
     await session.ended;
   };
@@ -140,14 +148,6 @@ export async function createProxyCore(
       return cut;
     },
   };
-}
-
-/** Told before a connection to the server fails for it, and while there are files left to tell it with. */
-function noFilesLeft({ limit, connections }: OpenFiles): ProxyError {
-  return new ProxyError(
-    'open_files_used_up',
-    `Too many connections: the process has ${connections}, and may have no more than ${limit} files open`,
-  );
 }
 
 function createRoutes(

@@ -1,5 +1,6 @@
 /** How many connections a process can serve with the files that the system lets it have open. */
 import { readFileSync } from 'node:fs';
+import { ProxyError } from '../errors.js';
 
 /** Those of Node.js itself, listeners, the admin server, certificates, health checks, server connections that are still being left. */
 const OTHER_FILES = 40;
@@ -23,6 +24,14 @@ export function openFiles(limitsFile = '/proc/self/limits'): OpenFiles | undefin
   if (limit === undefined) return undefined;
   const spare = OTHER_FILES + Math.ceil((limit * SPARE_PERCENT) / 100);
   return { limit, connections: Math.max(1, Math.floor((limit - spare) / FILES_OF_CONNECTION)) };
+}
+
+/** Told before a connection to the server fails for it, and while there are files left to tell it with. */
+export function noFilesLeft({ limit, connections }: OpenFiles): ProxyError {
+  return new ProxyError(
+    'open_files_used_up',
+    `Too many connections: the process has ${connections}, and may have no more than ${limit} files open`,
+  );
 }
 
 function softLimit(file: string): number | undefined {

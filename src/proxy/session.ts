@@ -1,64 +1,45 @@
 /** One client's connection from accept to the end: opens the server leg, runs the handshake, relays, tells observers. */
 
 import type { Socket } from 'node:net';
-import { isServerLegExposed } from '../auth/leg-security.js';
 import { Cancellation } from '../cancellation.js';
 import { ProxyError, serverRefusal, toProxyError } from '../errors.js';
 import {
   type CloseReason,
   type ConnectionRecord,
-  type LoginAttempt,
   newConnectionRecord,
   type Observer,
   PASSED_THROUGH,
   PLAINTEXT,
 } from '../observe/events.js';
-import { isCompressed } from '../wire/capabilities.js';
-import { COM_CHANGE_USER } from '../wire/change-user.js';
-import { CommandTracker } from '../wire/command-tracker.js';
 import { isErr } from '../wire/replies.js';
 import type { Stay } from './admission.js';
 import { announcementOf } from './announce-client.js';
 import { BoundaryStop } from './boundary-stop.js';
-import { changeUser } from './change-user.js';
 import { type ClientEnd, clientAddressOf, clientHostOf } from './client-address.js';
-import { commandMeter, countCommand } from './command-meter.js';
-import type { Decision, SessionTerms } from './dialogue.js';
 import { isFaultOfServer, type OpenedServer, openOneOf } from './fail-over.js';
-import { dismissClient, farewell } from './farewell.js';
+import { dismissClient } from './farewell.js';
 import type { HandshakeContext } from './greet-client.js';
 import { type HandshakeResult, handshake } from './handshake.js';
-import { watchIdle } from './idle-watch.js';
 import { handshakeOnKept } from './kept-login.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, forgetFirstPackets, ignoreErrors, type ServerLeg } from './legs.js';
 import { PacketPort } from './packet-port.js';
 import { passFirstPackets } from './passthrough.js';
-import { passesWhenLost } from './plan.js';
+import { Relay } from './relay.js';
 import type { Reservation } from './reservation.js';
 import { mayStayPlaintext, type Route } from './route.js';
-import type { ServerOrigin } from './server-origin.js';
-import { splice } from './splice.js';
 import { unlessCancelled } from './unless-cancelled.js';
 
 const TOO_MANY_CONNECTIONS = 1040;
-
-/**
- * Of the packet that answers a command. Libraries expect it of the next packet that they read, after their next command: some
- * take an unasked packet with the id 0 for a broken connection and do not show its error (PyMySQL).
- */
-const SEQUENCE_ID_OF_REPLIES = 1;
 
 export interface SessionOptions {
   readonly id: number;
   /** As the latest reload left it: whose passwords are taken back may not come in with them again. */
   readonly currentRoute: () => Route;
   readonly observer: Observer;
-  /** Set: the connection is refused with it before a server is bothered. */
-  readonly refusal: ProxyError | undefined;
   readonly client: ClientEnd;
-  /** Asks to come in; see `Admission.enter`. */
-  readonly enter: (hurry: () => void) => Stay;
+  /** It may still be waiting. */
+  readonly stay: Stay;
 }
 
 export class Session {
@@ -67,8 +48,6 @@ export class Session {
   readonly #options: SessionOptions;
   /** For the login and what follows it; a COM_CHANGE_USER uses the one that is current then. */
   #route: Route;
-  /** Undefined where it never asked to come in. */
-  #stay: Stay | undefined;
   readonly #record: ConnectionRecord;
   readonly #client: ClientLeg;
   /** Cancelled by the deadline and by a shutdown: ends work on both legs. */
@@ -77,10 +56,9 @@ export class Session {
   readonly #clientWork = new Cancellation();
   /** Cancelled by `stop`: no time is left for good manners. */
   readonly #stopped = new Cancellation();
-  #cutBy: ProxyError | undefined;
-  /** Ends the relay in good order. */
   readonly #boundaryStop = new BoundaryStop();
-  #relayed: readonly Socket[] = [];
+  /** Undefined until the login has been accepted. */
+  #relay: Relay | undefined;
   /** The connection to the server that is to be left in good order. */
   #server: Promise<ServerLeg> | undefined;
   /** The same, as far as it was made for this client. */
@@ -89,8 +67,6 @@ export class Session {
   #reservation: Reservation | undefined;
   /** Why servers that were tried did not answer. */
   readonly #unreachable: ProxyError[] = [];
-  /** The COM_CHANGE_USER that came to nothing last. */
-  #failedChange: LoginAttempt | undefined;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#options = options;
@@ -126,10 +102,18 @@ export class Session {
     this.#boundaryStop.want({ reason, quietMs, evenInTransaction: false });
   }
 
+  /** Others wait: ends a handshake that waits for its client. */
+  hurry(): void {
+    if (this.#record.isSession || !this.#isClientsTurn()) return;
+    const what = 'the client kept silent in its handshake while other clients were waiting for theirs';
+    this.#endWork(new ProxyError('client_too_slow', what));
+  }
+
   /** Ends the connection: a client in its handshake is told why, one that is relayed is cut off. */
   stop(reason: ProxyError): void {
     this.#endWork(reason);
-    this.#cutOff(reason);
+    this.#stopped.cancel(reason);
+    this.#relay?.cutOff(reason);
   }
 
   async #run(): Promise<void> {
@@ -137,22 +121,27 @@ export class Session {
     observer.opened?.(this.#record);
     const reason = await this.#serve();
     observer.closed?.(this.#record, reason);
-    this.#stay?.ended();
+    this.#options.stay.ended();
   }
 
   async #serve(): Promise<CloseReason> {
     const { observer } = this.#options;
     try {
-      this.#assertNotRefused();
+      this.#assertNotGone();
       await this.#enter();
       this.#assertTlsOnOffer();
-      const { server, decision, terms, origin } = await this.#inTime(() => this.#logIn());
-      this.#stay?.handshakeEnded(decision.accepted);
+      const result = await this.#inTime(() => this.#logIn());
+      const { server, decision } = result;
+      this.#options.stay.handshakeEnded(decision.accepted);
       if (!decision.accepted) return this.#refuse(server, decision.errno);
       forgetFirstPackets(server);
       this.#record.isSession = true;
       observer.established?.(this.#record);
-      return await this.#relay(server, terms, origin);
+      this.#relay = this.#relayOf(result);
+      const end = await this.#relay.run();
+      if ('reason' in end) return end.reason;
+      await this.#leaveBoth(end.stoppedBy);
+      return end.stoppedBy.code;
     } catch (thrown) {
       return this.#fail(toProxyError(thrown));
     }
@@ -160,13 +149,12 @@ export class Session {
 
   /** Resolves when the handshake may begin. */
   async #enter(): Promise<void> {
-    const { enter, currentRoute } = this.#options;
-    this.#stay = enter(() => this.#hurry());
-    if (!this.#stay.isWaiting) return this.#stay.mayBegin;
+    const { stay, currentRoute } = this.#options;
+    if (!stay.isWaiting) return stay.mayBegin;
     const spoken = new Cancellation();
-    void this.#watchUngreeted(this.#stay, spoken);
+    void this.#watchUngreeted(stay, spoken);
     try {
-      await unlessCancelled(this.#stay.mayBegin, this.#clientWork);
+      await unlessCancelled(stay.mayBegin, this.#clientWork);
     } finally {
       spoken.cancel(new Error('is not waited for any more'));
     }
@@ -275,137 +263,26 @@ export class Session {
     else attempt.failed(new ProxyError('server_too_many_connections', `${server.name} is full (error 1040)`));
   }
 
-  /**
-   * Until the connection ends, with a stop at each COM_CHANGE_USER that the proxy has to take part in. `origin`: the server's
-   * connection may serve another client afterwards.
-   */
-  async #relay(
-    server: ServerLeg,
-    terms: SessionTerms | undefined,
-    origin: ServerOrigin | undefined,
-  ): Promise<CloseReason> {
-    const { kept } = this.#route;
-    const stopsAtQuit = origin !== undefined && kept?.wants(origin) === true;
-    const tracker = terms && this.#trackerFor(terms, stopsAtQuit);
-    const endIdleWatch = this.#watchIdle(tracker);
-    try {
-      return await this.#relayUntilEnd(server, terms, origin, tracker);
-    } finally {
-      endIdleWatch?.();
-    }
-  }
-
-  async #relayUntilEnd(
-    server: ServerLeg,
-    terms: SessionTerms | undefined,
-    origin: ServerOrigin | undefined,
-    tracker: CommandTracker | undefined,
-  ): Promise<CloseReason> {
-    const { kept } = this.#route;
-    for (;;) {
-      const [client, upstream] = [this.#client.port.release(), server.port.release()];
-      this.#relayed = [client, upstream];
-      const { reason } = this.#deadline;
-      if (reason !== undefined) this.#cutOff(toProxyError(reason));
-      const end = await splice(client, upstream, this.#record, tracker, this.#boundaryStop);
-      if (end === 'quit' && origin !== undefined) {
-        this.#relayed = [client];
-        kept?.offer(upstream, origin);
-        await farewell(client);
-        return 'client_closed';
-      }
-      if (end !== 'change_user' && end !== 'lost' && end !== 'quit' && end !== 'stopped')
-        return this.#cutBy?.code ?? end;
-      this.#relayed = [];
-      this.#client.port = this.#clientPort(client, end === 'stopped' ? SEQUENCE_ID_OF_REPLIES : 0);
-      server.port = new PacketPort(upstream, {
-        leg: 'server',
-        peer: server.name,
-        bytes: this.#record.serverBytes,
-      });
-      server.stage = 'idle';
-      const { terms: stop } = this.#boundaryStop;
-      if (end === 'stopped' && stop !== undefined) {
-        await this.#leaveBoth(stop.reason);
-        return stop.reason.code;
-      }
-      if (terms === undefined || tracker === undefined)
-        throw new Error('a COM_CHANGE_USER that no one looked for');
-      if (end === 'lost') {
-        throw new ProxyError(
-          'unknown_exchange_refused',
-          `the packets of ${server.name} and of the client do not fit together any more, so that a password could pass unseen`,
-        );
-      }
-      await this.#changeUser(server, terms, tracker);
-    }
-  }
-
-  /** Undefined where clients may be idle for as long as they like. */
-  #watchIdle(tracker: CommandTracker | undefined): (() => void) | undefined {
-    const { idleTimeout } = this.#route.config;
-    if (idleTimeout === undefined) return undefined;
-    const { clientBytes, serverBytes } = this.#record;
-    const reason = new ProxyError(
-      'session_idle',
-      `the client sent no command for more than ${idleTimeout / 1000} s`,
-    );
-    return watchIdle({
-      timeoutMs: idleTimeout,
-      received: () => clientBytes.in + serverBytes.in,
-      isWaiting: () => tracker === undefined || tracker.isLost || tracker.isIdle,
-      onIdle: () => {
-        // Where commands can not be seen, no packet of the proxy's own would be understood either.
-        if (tracker === undefined || tracker.isLost) this.#cutOff(reason);
-        else this.#boundaryStop.tryNow({ reason, quietMs: 0, evenInTransaction: true });
-      },
-    });
-  }
-
-  /** Undefined where packets can not be seen. */
-  #trackerFor(terms: SessionTerms, stopsAtQuit: boolean): CommandTracker | undefined {
-    if (isCompressed(terms.capabilities)) return undefined;
-    return new CommandTracker(terms.capabilities, {
-      isExposed: isServerLegExposed(terms.legs),
-      passesWhenLost: passesWhenLost(terms, this.#route),
-      stopsAtQuit,
-      meter: commandMeter(this.#record, this.#options.observer),
-    });
-  }
-
-  async #changeUser(server: ServerLeg, terms: SessionTerms, tracker: CommandTracker): Promise<void> {
+  #relayOf({ server, terms, origin }: HandshakeResult): Relay {
     const { currentRoute, observer } = this.#options;
-    if (tracker.isLost || !tracker.isIdle) {
-      throw new ProxyError(
-        'client_out_of_step',
-        tracker.isLost
-          ? 'a COM_CHANGE_USER came where the proxy could not follow commands and replies any more'
-          : 'the client sent COM_CHANGE_USER while replies to earlier commands were outstanding, and they did not come',
-      );
-    }
-    const before = loginOf(this.#record);
-    // Nobody has said yet who wants in.
-    Object.assign(this.#record, { clientPlugin: '', serverPlugin: '' });
-    const context = {
-      route: currentRoute(),
+    const relay = new Relay({
+      client: this.#client,
+      server,
+      terms,
+      origin,
+      route: this.#route,
+      currentRoute,
       record: this.#record,
+      observer,
+      boundaryStop: this.#boundaryStop,
       signal: this.#clientWork,
-      onRead: () => countCommand(this.#record, observer, COM_CHANGE_USER),
-    };
-    let decision: Decision | undefined;
-    try {
-      decision = await this.#inTime(() => changeUser(this.#client, server, terms, context));
-    } finally {
-      if (decision?.accepted !== true) {
-        this.#failedChange = loginOf(this.#record);
-        Object.assign(this.#record, before);
-      }
-    }
-    tracker.changeUserDone();
-    if (decision.accepted) observer.userChanged?.(this.#record);
-    // Some servers end the session then, others go on with the user as it was.
-    else observer.userChangeRefused?.(this.#record, decision.errno, this.#failedChange ?? before);
-    this.#failedChange = undefined;
+      clientPort: (socket, nextSequenceId) => this.#clientPort(socket, nextSequenceId),
+      inTime: (work) => this.#inTime(work),
+    });
+    // The proxy may stop just as the login is over.
+    const { reason } = this.#deadline;
+    if (reason !== undefined) relay.cutOff(toProxyError(reason));
+    return relay;
   }
 
   /** Runs a login or a COM_CHANGE_USER, which must be decided before the handshake timeout is over. */
@@ -428,7 +305,7 @@ export class Session {
   }
 
   async #fail(error: ProxyError): Promise<CloseReason> {
-    this.#options.observer.failed?.(this.#record, error, this.#failedChange);
+    this.#options.observer.failed?.(this.#record, error, this.#relay?.failedChange);
     if (this.#opened !== undefined && isFaultOfServer(error, this.#opened.server)) {
       this.#opened.attempt.failed(error);
     }
@@ -447,13 +324,11 @@ export class Session {
   async #leaveServer(): Promise<void> {
     const server = await this.#server?.catch(() => undefined);
     if (server !== undefined) await leaveServer(server, this.#stopped);
-    this.#stay?.handshakeEnded(false);
+    this.#options.stay.handshakeEnded(false);
   }
 
-  #assertNotRefused(): void {
-    const { refusal } = this.#options;
-    if (refusal !== undefined) throw refusal;
-    // Many health checks break the connection off with a reset.
+  /** Many health checks break the connection off with a reset. */
+  #assertNotGone(): void {
     if (!this.#client.isUnix && this.#client.remoteAddress === '')
       throw new ProxyError('client_gone', 'the client was gone before it was accepted');
   }
@@ -479,22 +354,9 @@ export class Session {
 
   readonly #onClientGone = (reason: ProxyError): void => this.#clientWork.cancel(reason);
 
-  #cutOff(reason: ProxyError): void {
-    this.#cutBy ??= reason;
-    this.#stopped.cancel(reason);
-    for (const socket of this.#relayed) socket.destroy();
-  }
-
   #endWork(reason: ProxyError): void {
     this.#deadline.cancel(reason);
     this.#clientWork.cancel(reason);
-  }
-
-  /** Others wait: ends a handshake that waits for its client. */
-  #hurry(): void {
-    if (this.#record.isSession || !this.#isClientsTurn()) return;
-    const what = 'the client kept silent in its handshake while other clients were waiting for theirs';
-    this.#endWork(new ProxyError('client_too_slow', what));
   }
 
   #isClientsTurn(): boolean {
@@ -518,9 +380,4 @@ export class Session {
     const what = `no server answered within ${seconds} s${tried === '' ? '' : ` (${tried})`}`;
     return new ProxyError('server_silent', what);
   }
-}
-
-function loginOf(record: ConnectionRecord): LoginAttempt {
-  const { user, serverUser, clientPlugin, serverPlugin, authentication, clientProgram } = record;
-  return { user, serverUser, clientPlugin, serverPlugin, authentication, clientProgram };
 }

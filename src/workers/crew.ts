@@ -50,6 +50,7 @@ export async function startCrew(
   let balancers = balancerNetworks(config);
   const handOver = new HandOver({
     admission,
+    observer,
     readyWorkers: () => workers().filter(({ isReady }) => isReady),
     isBalancer: (route, client) => balancers.get(route)?.has(client.remoteAddress) === true,
   });

@@ -4,22 +4,22 @@
  */
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { toProxyError } from '../errors.js';
+import { type ProxyError, toProxyError } from '../errors.js';
+import type { Observer } from '../observe/events.js';
 import type { Admission, Stay } from '../proxy/admission.js';
 import type { ClientEnd } from '../proxy/client-address.js';
 import { ignoreErrors } from '../proxy/legs.js';
+import { noFilesLeft, openFiles } from '../proxy/open-files.js';
 import { Pace } from '../proxy/pace.js';
+import { type Arrival, turnAway } from '../proxy/turn-away.js';
 import type { News, Verdict } from './messages.js';
 import { receiveError, sendError } from './sent-error.js';
 import type { WorkerProcess } from './worker-process.js';
 
-interface Held {
-  readonly id: number;
-  readonly route: string;
-  readonly client: ClientEnd;
-  readonly socket: Socket;
+interface Held extends Arrival {
   /** Undefined as long as there is none to take it. */
   worker: WorkerProcess | undefined;
+  /** This process has no hand in it any more; or it is turned away here. */
   isTaken: boolean;
   /** Undefined as long as nobody knows who the client is. */
   stay: Stay | undefined;
@@ -38,6 +38,7 @@ const LOOK_MS = 20;
 
 export interface HandOverOptions {
   readonly admission: Admission;
+  readonly observer: Observer;
   /** Those that take connections, in the order of their places. */
   readonly readyWorkers: () => readonly WorkerProcess[];
   /** Whether the connection is made on behalf of somebody else. */
@@ -49,6 +50,9 @@ export class HandOver {
   readonly #held = new Map<number, Held>();
   /** Those for which there was no worker. */
   readonly #waiting = new Set<Held>();
+  readonly #files = openFiles();
+  /** Sockets that are open in this process. */
+  #open = 0;
   readonly #watched = new Pace<Held>(WATCH_PACE_MS);
   #lastId = 0;
 
@@ -62,7 +66,8 @@ export class HandOver {
 
   /** Resolves when each connection has a worker. */
   async assigned(): Promise<void> {
-    while ([...this.#held.values()].some(({ worker }) => worker === undefined)) await delay(LOOK_MS);
+    const isLeft = ({ worker, isTaken }: Held) => worker === undefined && !isTaken;
+    while ([...this.#held.values()].some(isLeft)) await delay(LOOK_MS);
   }
 
   accept(socket: Socket, client: ClientEnd, route: string): void {
@@ -79,8 +84,14 @@ export class HandOver {
       verdict: undefined,
     };
     this.#held.set(held.id, held);
+    this.#open += 1;
+    socket.once('close', () => {
+      this.#open -= 1;
+    });
+    if (this.#files !== undefined && this.#open > this.#files.connections)
+      this.#turnAway(held, noFilesLeft(this.#files));
     // Who it is for stands in a header, which only the worker reads: it asks again.
-    if (this.#options.isBalancer(route, client)) this.#assign(held);
+    else if (this.#options.isBalancer(route, client)) this.#assign(held);
     else this.#enter(held, client);
   }
 
@@ -128,21 +139,33 @@ export class HandOver {
     const hurry = () => held.worker?.send({ kind: 'hurry', id: held.id });
     const stay = this.#options.admission.enter(held.route, client, hurry);
     held.stay = stay;
-    const decide = (verdict: Verdict) => {
-      if (!this.#held.has(held.id)) return;
-      held.verdict = verdict;
-      if (held.worker === undefined) this.#assign(held);
-      else held.worker.send({ kind: 'verdict', id: held.id, verdict });
-    };
     stay.mayBegin.then(
-      () => decide({ refusal: undefined }),
-      (error) => decide({ refusal: sendError(toProxyError(error)) }),
+      () => {
+        if (this.#held.has(held.id)) this.#decide(held, { refusal: undefined });
+      },
+      (error) => {
+        if (!this.#held.has(held.id)) return;
+        if (held.worker === undefined) this.#turnAway(held, toProxyError(error));
+        else this.#decide(held, { refusal: sendError(toProxyError(error)) });
+      },
     );
     // Its worker notices when it goes away meanwhile.
     if (stay.isWaiting && held.worker === undefined)
       this.#watched.add(held, () => {
-        if (held.worker === undefined && this.#held.has(held.id)) this.#assign(held);
+        if (held.worker === undefined && !held.isTaken && this.#held.has(held.id)) this.#assign(held);
       });
+  }
+
+  #decide(held: Held, verdict: Verdict): void {
+    held.verdict = verdict;
+    if (held.worker === undefined) this.#assign(held);
+    else held.worker.send({ kind: 'verdict', id: held.id, verdict });
+  }
+
+  #turnAway(held: Held, error: ProxyError): void {
+    held.isTaken = true;
+    this.#waiting.delete(held);
+    void turnAway(held, error, this.#options.observer).then(() => this.#end(held));
   }
 
   #assign(held: Held): void {
