@@ -32,6 +32,9 @@ interface PendingRead {
 
 const NO_BYTES = Buffer.alloc(0);
 
+/** From one look at what is only thrown away to the next, in milliseconds: in a flood each read takes time from sessions. */
+const THROWN_AWAY_AFTER_MS = 1_000;
+
 export class PacketPort {
   readonly socket: Socket;
   /** Counted up by each packet that is read or written. */
@@ -105,8 +108,8 @@ export class PacketPort {
   }
 
   /**
-   * What a client is told that sent something although it was not its turn. Nothing more of it is read, but thrown away, so that its
-   * end is noticed; one that goes on and on is cut off.
+   * What a client is told that sent something although it was not its turn. What it sends from now on is thrown away, once in a
+   * while, so that its end is noticed and nothing else; one that goes on and on is cut off.
    */
   refuseUnasked(): ProxyError {
     let refusal = new ProxyError(
@@ -124,6 +127,8 @@ export class PacketPort {
     chunkReader(this.socket).offer(({ length }) => {
       thrownAway += length;
       if (thrownAway > MAX_HANDSHAKE_PAYLOAD_LENGTH) this.socket.destroy();
+      else this.socket.pause();
+      setTimeout(() => this.socket.resume(), THROWN_AWAY_AFTER_MS).unref();
       return true;
     });
     return refusal;
