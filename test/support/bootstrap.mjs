@@ -107,7 +107,7 @@ async function test(args) {
   const code = await run(process.execPath, [
     '--enable-source-maps',
     '--test',
-    '--test-concurrency=2',
+    '--test-concurrency=3',
     // A test that hangs must not take the whole run with it; the longest real one takes a third of that.
     '--test-timeout=240000',
     '--test-reporter=spec',
