@@ -1,7 +1,7 @@
 /** What the proxy is to reach: limits on ratios to its peers, as data, and the verdicts on a run. */
 
 import { type Measure, type RowResult, valuesOf } from './macro/sample.js';
-import type { MicroRow } from './micro/micro.js';
+import type { MicroRow } from './micro/report.js';
 import { pairedDifferences, pairedRatios, type Spread, spreadOf } from './statistics.js';
 
 /** Where a value is found: the name of an entry in a row. */

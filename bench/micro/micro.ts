@@ -14,36 +14,12 @@ import { type Effort, type Measured, measure } from './measure.js';
 import { metricsSubjects } from './metrics-subjects.js';
 import { assertSameOutcomes, comparable } from './outcomes.js';
 import { payloadsOf, type Recorded, recordTraffic } from './record-traffic.js';
+import type { MicroReport, MicroRow } from './report.js';
 import { rsaSubjects } from './rsa-subjects.js';
 import { sequenceSubjects } from './sequence-subjects.js';
-import type { Spread } from './statistics.js';
-import type { Subject, Variant } from './subject.js';
+import type { Subject } from './subject.js';
 import { tapSubjects } from './tap-subjects.js';
 import { commandsOf, replayOf, type Traffic } from './traffic.js';
-
-export { toMarkdown } from './report-text.js';
-
-export interface MicroReport {
-  /** Of Node. */
-  readonly node: string;
-  /** Of the MySQL whose traffic it is. */
-  readonly server: string;
-  readonly rounds: number;
-  readonly rows: readonly MicroRow[];
-}
-
-export interface MicroRow {
-  readonly group: string;
-  /** The bytes, and how they are cut. */
-  readonly traffic: string;
-  readonly name: string;
-  readonly variant: Variant;
-  /** Per second of CPU time, over the rounds. */
-  readonly packetsPerSecond: Spread;
-  readonly bytesPerSecond: Spread;
-  /** On V8's heap and outside of it. */
-  readonly allocatedBytesPerPacket: number;
-}
 
 const full: Effort = { rounds: 11, roundMs: 15, warmUpMs: 60, allocationMeasurements: 3 };
 const quick: Effort = { rounds: 5, roundMs: 2, warmUpMs: 20, allocationMeasurements: 1 };

@@ -1,5 +1,5 @@
 /** The report as Markdown: a table for each group. */
-import type { MicroReport, MicroRow } from './micro.js';
+import type { MicroReport, MicroRow } from './report.js';
 
 /** Below that, a pass allocates something now and then, such as a number of the meter's, but not for each packet. */
 const NOTHING_BYTES = 0.5;

@@ -1,22 +1,6 @@
 /** Target against baseline, figure by figure: where the ranges of their rounds overlap, no difference was shown. */
-import type { SideResult } from './result.js';
+import type { ComparedFigure, Comparison, SideResult } from './result.js';
 import { isDifferent, type Spread } from './spread.js';
-
-export type ComparedFigure =
-  | 'queriesPerSecond'
-  | 'queryP50'
-  | 'queryP99'
-  | 'connectionsPerSecond'
-  | 'connectP50'
-  | 'connectP99';
-
-export interface Comparison {
-  readonly figure: ComparedFigure;
-  readonly target: Spread;
-  readonly baseline: Spread;
-  /** Of the medians, target less baseline; undefined where the ranges overlap, or the rounds are too few. */
-  readonly difference: { readonly absolute: number; readonly percent: number } | undefined;
-}
 
 const FIGURES: readonly (readonly [ComparedFigure, (side: SideResult) => Spread | undefined])[] = [
   ['queryP50', ({ queries }) => queries.p50],

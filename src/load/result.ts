@@ -1,5 +1,4 @@
 /** What a load test found, as `--json` prints it. Times are in milliseconds. */
-import type { Comparison } from './comparison.js';
 import type { FailureCount } from './failure-counts.js';
 import type { LatencyBucket, LatencySummary } from './latencies.js';
 import type { ServerIdentity } from './server-view.js';
@@ -33,6 +32,22 @@ export interface SideResult {
   /** With --reconnect alone. */
   readonly connects: Measurement | undefined;
   readonly failures: readonly FailureCount[];
+}
+
+export type ComparedFigure =
+  | 'queriesPerSecond'
+  | 'queryP50'
+  | 'queryP99'
+  | 'connectionsPerSecond'
+  | 'connectP50'
+  | 'connectP99';
+
+export interface Comparison {
+  readonly figure: ComparedFigure;
+  readonly target: Spread;
+  readonly baseline: Spread;
+  /** Of the medians, target less baseline; undefined where the ranges overlap, or the rounds are too few. */
+  readonly difference: { readonly absolute: number; readonly percent: number } | undefined;
 }
 
 export interface LoadResult {

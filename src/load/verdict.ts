@@ -1,8 +1,7 @@
 /** The result in words: what the target costs against the baseline, and what to know before one believes it. */
 import { printable } from '../printable.js';
-import type { ComparedFigure, Comparison } from './comparison.js';
 import { countText, millisecondsText, spreadText } from './numbers.js';
-import type { LoadResult } from './result.js';
+import type { ComparedFigure, Comparison, LoadResult } from './result.js';
 import { FEWEST_ROUNDS } from './spread.js';
 
 interface Words {

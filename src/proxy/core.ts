@@ -7,11 +7,12 @@ import { toProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '../observe/events.js';
 import type { Stay } from './admission.js';
 import type { ClientEnd } from './client-address.js';
+import { createRoute, type ProxySecrets } from './create-route.js';
 import { ignoreErrors } from './legs.js';
 import { noFilesLeft, openFiles } from './open-files.js';
 import { Pace } from './pace.js';
 import { readProxyHeader } from './proxy-header.js';
-import { certificatesOf, createRoute, isBalancer, type ProxySecrets, type Route } from './route.js';
+import { certificatesOf, isBalancer, type Route } from './route.js';
 import { Session } from './session.js';
 import { SessionSet, shutdown } from './session-set.js';
 import { type Arrival, turnAway } from './turn-away.js';
@@ -166,11 +167,11 @@ function createRoutes(
 }
 
 function startChecks(routes: ReadonlyMap<string, Route>): void {
-  for (const { monitor } of routes.values()) monitor?.start();
+  for (const { checks } of routes.values()) checks?.start();
 }
 
 async function endChecks(routes: ReadonlyMap<string, Route>): Promise<void> {
-  await Promise.all([...routes.values()].map(({ monitor }) => monitor?.close()));
+  await Promise.all([...routes.values()].map(({ checks }) => checks?.close()));
 }
 
 /** Sessions that go on end their server's connection when they are over. */

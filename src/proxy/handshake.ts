@@ -17,9 +17,10 @@ import { refusalBehindGreeting } from './header-refusal.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 import { dialogueOf, type PreparedLogin, prepareLogin, sessionTerms } from './login-request.js';
 import { openAuthentication } from './opening.js';
+import { fitOf, originOf } from './origin-of-login.js';
 import { planHandshake } from './plan.js';
 import { secureServer } from './secure-legs.js';
-import { fitOf, originOf, type ServerOrigin } from './server-origin.js';
+import type { ServerOrigin } from './server-origin.js';
 
 export interface HandshakeResult {
   readonly server: ServerLeg;

@@ -24,8 +24,9 @@ import { type HandshakeResult, handshakeLate } from './handshake.js';
 import type { ClientLeg, ServerLeg } from './legs.js';
 import { dialogueOf, type PreparedLogin, prepareLogin, sessionTerms } from './login-request.js';
 import { openAuthentication } from './opening.js';
+import { fitOf } from './origin-of-login.js';
 import type { Reservation } from './reservation.js';
-import { fitOf, nonceKey, type ServerOrigin } from './server-origin.js';
+import { nonceKey, type ServerOrigin } from './server-origin.js';
 import { timeLimit } from './time-limit.js';
 
 export interface KeptLoginContext extends HandshakeContext {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allRows } from '../../../bench/macro/rows.js';
 import type { RowResult, Sample } from '../../../bench/macro/sample.js';
-import type { MicroRow } from '../../../bench/micro/micro.js';
+import type { MicroRow } from '../../../bench/micro/report.js';
 import { framingVerdicts, type Target, targets, verdictOn } from '../../../bench/targets.js';
 
 const target: Target = {

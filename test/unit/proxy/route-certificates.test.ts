@@ -3,7 +3,8 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { RouteConfig } from '../../../src/config/model.js';
-import { certificatesOf, createRoute } from '../../../src/proxy/route.js';
+import { createRoute } from '../../../src/proxy/create-route.js';
+import { certificatesOf } from '../../../src/proxy/route.js';
 import { makeCertificates } from '../../support/certificates.js';
 import { loadFlags, temporaryFolder } from '../config/problems.js';
 
