@@ -24,7 +24,7 @@ const REFUSALS_PER_LOOK = 50;
 const REFUSALS_PER_LOOK_IN_FLOOD = 2;
 
 /** Between two looks. Where the server fails to answer they are many at once, but not again and again. */
-const FRUITLESS_IN_FLOOD = 5;
+const FRUITLESS_IN_FLOOD = 2;
 
 export interface QueueLimits {
   /** Handshakes at once. */

@@ -293,6 +293,31 @@ describe('handshakes', () => {
   });
 });
 
+test('in a flood those that waited too long are refused a few at a time, afterwards all', async () => {
+  const { visit, pass } = door({ routeMaxHandshakes: 10 });
+  const begun = await Promise.all(Array.from({ length: 10 }, () => visit('192.0.2.1')));
+  const waiting = await Promise.all(Array.from({ length: 200 }, () => visit('192.0.2.1')));
+  const comers: Visit[] = [];
+  const flood = async (milliseconds: number) => {
+    for (let passed = 0; passed < milliseconds; passed += 50) {
+      const inside = [...begun, ...waiting, ...comers].filter(({ state }) => state === 'in').slice(0, 3);
+      for (const one of inside) {
+        one.state = 'ended';
+        one.permit?.ended();
+        comers.push(await visit('192.0.2.1'));
+      }
+      await pass(50);
+    }
+  };
+  const refused = () => waiting.filter(({ state }) => state === 'handshake_not_begun').length;
+  await flood(8_900);
+  assert.equal(refused(), 0);
+  await flood(1_000);
+  assert.ok(refused() > 0 && refused() <= 24, `${refused()} were refused`);
+  await pass(1_000);
+  assert.ok(refused() > 150, `${refused()} were refused`);
+});
+
 test('a reload: new limits hold for those that come, and those that wait get in by a higher one', async () => {
   const { visit, change, settle } = door({ routeMaxHandshakes: 1, routeMaxConnections: 2 });
   await visit();
