@@ -9,12 +9,12 @@ import { Pace } from './pace.js';
 import { TokenBucket } from './token-bucket.js';
 
 /**
- * From one handshake that is hurried to the next; from one slot to the next that is free because a handshake came to nothing; from
- * one refusal to the next; in milliseconds. Each costs as much as some twenty queries, and a flood makes as many as there is time
+ * From one handshake that is hurried to the next; from one slot to the next that is free because a client came to nothing; from one
+ * refusal to the next; in milliseconds. Each costs as much as some twenty queries, and a flood makes as many as there is time
  * for: the sessions would wait for them.
  */
-const HURRY_PACE_MS = 16;
-const FAILURE_PACE_MS = 8;
+const HURRY_PACE_MS = 64;
+const FAILURE_PACE_MS = 16;
 const REFUSAL_PACE_MS = 2;
 
 /** Addresses that are gone are forgotten when there are so many more than after the last time. */
@@ -30,8 +30,8 @@ export interface Stay {
   readonly mayBegin: Promise<void>;
   /** While it waits the client has sent something, which no MySQL client does before it is greeted: it is refused, but not at once. */
   spoke(refusal: ProxyError): void;
-  /** Its handshake is over: with a session, or because it came to nothing. */
-  handshakeEnded(hasSession: boolean): void;
+  /** Its handshake is over. `isClientsFault`: it came to nothing, and neither the server nor the proxy is to blame. */
+  handshakeEnded(isClientsFault: boolean): void;
   /** Its connection is over, at whatever point. */
   ended(): void;
 }
@@ -118,11 +118,11 @@ export class Admission {
       },
       mayBegin: ticket.mayBegin,
       spoke: (refusal) => ticket.spoke(refusal),
-      handshakeEnded: (hasSession) => ticket.ended(hasSession),
+      handshakeEnded: (isClientsFault) => ticket.ended(isClientsFault),
       ended: () => {
         if (isOver) return;
         isOver = true;
-        ticket.ended(false);
+        ticket.ended(true);
         this.#connections -= 1;
         for (const source of [route, address]) source.connections -= 1;
         this.#forgetIfGone(route, address);

@@ -16,15 +16,17 @@ const PATIENCE_MS = 500;
 const LOOK_MS = 100;
 
 /**
- * How many of those that waited too long are refused between two looks; and how many when the slots are held by clients that come to
- * nothing: those that are refused then come again at once, and would leave no slot to others. So many of those that are no MySQL
- * clients in any case.
+ * How many are refused at a look: of those that waited too long, and of those that are no MySQL clients. When the slots are held by
+ * clients that come to nothing, it is one of each at every fifth look: they come again at once, and would leave no slot to others.
  */
-const REFUSALS_PER_LOOK = 50;
-const REFUSALS_PER_LOOK_IN_FLOOD = 2;
+const LATE_PER_LOOK = 50;
+const SUSPECTS_PER_LOOK = 2;
+const LOOKS_IN_FLOOD = 5;
 
-/** Between two looks. Where the server fails to answer they are many at once, but not again and again. */
-const FRUITLESS_IN_FLOOD = 2;
+/** Clients that came to nothing in about the last second: what is more is a flood. */
+const FRUITLESS_IN_FLOOD = 5;
+/** What of their number is left at the next look. */
+const FRUITLESS_LEFT = 0.9;
 
 export interface QueueLimits {
   /** Handshakes at once. */
@@ -38,7 +40,7 @@ export interface QueueLimits {
 export interface Paces {
   /** From one handshake that is hurried to the next. */
   readonly hurries: Pace<object>;
-  /** From one slot that is free because a handshake came to nothing to the next. Those of clients that have logged in are free at once. */
+  /** From one slot that is free because a client came to nothing to the next. Others are free at once. */
   readonly failures: Pace<object>;
   readonly refusals: Pace<object>;
 }
@@ -50,8 +52,8 @@ export interface Ticket {
   readonly mayBegin: Promise<void>;
   /** The client has sent something before it was greeted, which no MySQL client does: it is refused as soon as there is time for it. */
   spoke(refusal: ProxyError): void;
-  /** Its handshake is over, or does not begin any more. May be called again, without effect. */
-  ended(hasSession: boolean): void;
+  /** Its handshake is over, or does not begin any more: see `Stay.handshakeEnded`. May be called again, without effect. */
+  ended(isClientsFault: boolean): void;
 }
 
 /** Where clients come from. */
@@ -91,8 +93,9 @@ export class HandshakeQueue {
   #handshakes = 0;
   /** How many wait in lines. */
   #waiting = 0;
-  /** Handshakes that came to nothing since the last look. */
+  /** Clients that came to nothing, the less the longer ago. */
   #fruitless = 0;
+  #looks = 0;
   #timer: NodeJS.Timeout | undefined;
   #isBeginning = false;
 
@@ -126,10 +129,10 @@ export class HandshakeQueue {
       spoke: (refusal) => {
         if (this.#stopWaiting(entry)) this.#suspects.set(entry, refusal);
       },
-      ended: (hasSession) => {
+      ended: (isClientsFault) => {
         this.#stopWaiting(entry);
         this.#suspects.delete(entry);
-        this.#end(entry, hasSession);
+        this.#end(entry, isClientsFault);
       },
     };
   }
@@ -201,7 +204,7 @@ export class HandshakeQueue {
     entry.begin();
   }
 
-  #end(entry: Entry, hasSession: boolean): void {
+  #end(entry: Entry, isClientsFault: boolean): void {
     if (!this.#inHandshake.delete(entry)) return;
     const freeSlot = () => {
       this.#handshakes -= 1;
@@ -209,9 +212,10 @@ export class HandshakeQueue {
       this.#forgetIfEmpty(entry.line);
       this.beginNext();
     };
-    if (!hasSession) this.#fruitless += 1;
-    if (hasSession) freeSlot();
-    else this.#paces.failures.add(entry, freeSlot);
+    if (isClientsFault) {
+      this.#fruitless += 1;
+      this.#paces.failures.add(entry, freeSlot);
+    } else freeSlot();
   }
 
   #wait(entry: Entry): void {
@@ -244,10 +248,10 @@ export class HandshakeQueue {
   #look(): void {
     const now = this.#now();
     const isFlood = this.#fruitless > FRUITLESS_IN_FLOOD;
-    this.#fruitless = 0;
-    this.#refuseLate(now, isFlood ? REFUSALS_PER_LOOK_IN_FLOOD : REFUSALS_PER_LOOK);
-    for (const [entry, refusal] of [...this.#suspects].slice(0, REFUSALS_PER_LOOK_IN_FLOOD))
-      this.#refuse(entry, refusal);
+    this.#fruitless *= FRUITLESS_LEFT;
+    this.#looks += 1;
+    if (!isFlood) this.#refuseSome(now, LATE_PER_LOOK, SUSPECTS_PER_LOOK);
+    else if (this.#looks % LOOKS_IN_FLOOD === 0) this.#refuseSome(now, 1, 1);
     if (this.#waiting > 0) this.#hurrySilent(now - PATIENCE_MS);
     if (this.waiting > 0) return;
     clearInterval(this.#timer);
@@ -263,11 +267,12 @@ export class HandshakeQueue {
     }
   }
 
-  #refuseLate(now: number, most: number): void {
+  #refuseSome(now: number, late: number, suspects: number): void {
     const { timeoutMs } = this.#limits();
-    for (const entry of this.#late(now - timeoutMs, most)) {
+    for (const entry of this.#late(now - timeoutMs, late)) {
       this.#paces.refusals.add(entry, () => this.#refuse(entry, this.#notBegun(`for ${timeoutMs / 1000} s`)));
     }
+    for (const [entry, refusal] of [...this.#suspects].slice(0, suspects)) this.#refuse(entry, refusal);
   }
 
   #notBegun(what: string): ProxyError {

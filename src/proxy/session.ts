@@ -132,7 +132,7 @@ export class Session {
       this.#assertTlsOnOffer();
       const result = await this.#inTime(() => this.#logIn());
       const { server, decision } = result;
-      this.#options.stay.handshakeEnded(decision.accepted);
+      this.#options.stay.handshakeEnded(!decision.accepted);
       if (!decision.accepted) return this.#refuse(server, decision.errno);
       forgetFirstPackets(server);
       this.#record.isSession = true;
@@ -315,16 +315,16 @@ export class Session {
 
   async #leaveBoth(error: ProxyError): Promise<void> {
     // A client that leaves while its server is still being reached must leave the server in good order all the same.
-    const leaving = this.#leaveServer();
+    const leaving = this.#leaveServer(error.definition.blame === 'client');
     this.#reservation?.giveBack();
     await Promise.all([dismissClient(this.#client, error), leaving]);
   }
 
   /** Until then it counts as one that may be in its handshake: the server has it. */
-  async #leaveServer(): Promise<void> {
+  async #leaveServer(isClientsFault: boolean): Promise<void> {
     const server = await this.#server?.catch(() => undefined);
     if (server !== undefined) await leaveServer(server, this.#stopped);
-    this.#options.stay.handshakeEnded(false);
+    this.#options.stay.handshakeEnded(isClientsFault);
   }
 
   /** Many health checks break the connection off with a reset. */

@@ -6,8 +6,8 @@
  * follow gets in as well.
  */
 
-/** How many of those that came last take turns. All of them get in within half a second where 60 do in a second. */
-const FRESH = 16;
+/** How many of those that came last take turns. All of them get in within half a second where 16 do in a second. */
+const FRESH = 4;
 
 export class WaitingLine<Entry> {
   /** Each in the order in which they came. */

@@ -107,7 +107,7 @@ export class HandOver {
     } else if (news.kind === 'spoke') {
       held.stay?.spoke(receiveError(news.refusal));
     } else if (news.kind === 'handshake_ended') {
-      held.stay?.handshakeEnded(news.hasSession);
+      held.stay?.handshakeEnded(news.isClientsFault);
     } else if (news.kind === 'ended') {
       this.#end(held);
     }

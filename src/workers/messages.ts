@@ -51,7 +51,7 @@ export type News =
   | { readonly kind: 'enter'; readonly id: number; readonly client: ClientEnd }
   /** See `Stay.spoke`. */
   | { readonly kind: 'spoke'; readonly id: number; readonly refusal: SentError }
-  | { readonly kind: 'handshake_ended'; readonly id: number; readonly hasSession: boolean }
+  | { readonly kind: 'handshake_ended'; readonly id: number; readonly isClientsFault: boolean }
   | { readonly kind: 'ended'; readonly id: number }
   | { readonly kind: 'event'; readonly event: SentEvent };
 

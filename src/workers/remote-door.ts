@@ -49,7 +49,8 @@ export class RemoteDoor implements Door {
       isWaiting: typeof this.#verdict === 'string',
       mayBegin,
       spoke: (refusal) => this.#outbox.add({ kind: 'spoke', id: this.#id, refusal: sendError(refusal) }),
-      handshakeEnded: (hasSession) => this.#outbox.add({ kind: 'handshake_ended', id: this.#id, hasSession }),
+      handshakeEnded: (isClientsFault) =>
+        this.#outbox.add({ kind: 'handshake_ended', id: this.#id, isClientsFault }),
       // The end of the connection is told in any case.
       ended: () => {},
     };

@@ -19,7 +19,7 @@ function takeAll(line: WaitingLine<string>): string[] {
 }
 
 test('the last and the first take turns', () => {
-  assert.deepEqual(takeAll(lineOf('a', 'b', 'c', 'd', 'e')), ['e', 'a', 'd', 'b', 'c']);
+  assert.deepEqual(takeAll(lineOf('a', 'b', 'c', 'd')), ['d', 'a', 'c', 'b']);
 });
 
 test('one that comes behind a thousand others is next', () => {
@@ -35,20 +35,20 @@ test('one that is followed by as many as get in gets in, too', () => {
     line.take();
     line.add(`comes again ${turns}`);
   }
-  assert.ok(turns <= 2 * 16, `${turns} turns`);
+  assert.ok(turns <= 2 * 4, `${turns} turns`);
 });
 
 test('those that too many came after come when the others are in, the last of them first', () => {
-  const line = lineOf('old', 'older than 16', ...flood(16));
+  const line = lineOf('old', 'older than 4', ...flood(4));
   const taken = takeAll(line);
-  assert.deepEqual(taken.slice(-2), ['older than 16', 'old']);
-  assert.equal(taken.length, 18);
+  assert.deepEqual(taken.slice(-2), ['older than 4', 'old']);
+  assert.equal(taken.length, 6);
 });
 
 test('what is deleted is not taken', () => {
-  const line = lineOf('old', ...flood(16), 'fresh');
+  const line = lineOf('old', ...flood(4), 'fresh');
   for (const entry of ['old', 'fresh']) assert.equal(line.delete(entry), true, entry);
   assert.equal(line.delete('old'), false);
   assert.equal(line.has('fresh'), false);
-  assert.deepEqual(takeAll(line).sort(), flood(16).sort());
+  assert.deepEqual(takeAll(line).sort(), flood(4).sort());
 });
