@@ -82,7 +82,10 @@ export async function createProxyCore(
   const watchedInTurn = (stay: Stay) =>
     new Promise<void>((resolve) => {
       stay.mayBegin.then(resolve, resolve);
-      watches.add(stay, resolve);
+      watches.add(stay, () => {
+        resolve();
+        return stay.isWaiting;
+      });
     });
 
   const serve = async (arrival: Arrival, door: Door) => {

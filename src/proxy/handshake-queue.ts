@@ -214,7 +214,10 @@ export class HandshakeQueue {
     };
     if (isClientsFault) {
       this.#fruitless += 1;
-      this.#paces.failures.add(entry, freeSlot);
+      this.#paces.failures.add(entry, () => {
+        freeSlot();
+        return true;
+      });
     } else freeSlot();
   }
 
@@ -262,7 +265,9 @@ export class HandshakeQueue {
     for (const entry of this.#inHandshake) {
       if (entry.since > beganBefore) return;
       this.#paces.hurries.add(entry, () => {
-        if (this.#inHandshake.has(entry) && this.#waiting > 0) entry.hurry();
+        if (!this.#inHandshake.has(entry) || this.#waiting === 0) return false;
+        entry.hurry();
+        return true;
       });
     }
   }
@@ -294,7 +299,10 @@ export class HandshakeQueue {
     return late;
   }
 
-  #refuse(entry: Entry, error: ProxyError): void {
-    if (this.#stopWaiting(entry) || this.#suspects.delete(entry)) entry.refuse(error);
+  /** Returns whether it was waiting. */
+  #refuse(entry: Entry, error: ProxyError): boolean {
+    if (!this.#stopWaiting(entry) && !this.#suspects.delete(entry)) return false;
+    entry.refuse(error);
+    return true;
   }
 }

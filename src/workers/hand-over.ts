@@ -152,7 +152,9 @@ export class HandOver {
     // Its worker notices when it goes away meanwhile.
     if (stay.isWaiting && held.worker === undefined)
       this.#watched.add(held, () => {
-        if (held.worker === undefined && !held.isTaken && this.#held.has(held.id)) this.#assign(held);
+        if (held.worker !== undefined || held.isTaken || !this.#held.has(held.id)) return false;
+        this.#assign(held);
+        return true;
       });
   }
 

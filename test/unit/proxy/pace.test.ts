@@ -8,18 +8,19 @@ test('work is done one by one, in its order, and at once when there was none bef
   mock.timers.enable({ apis: ['setInterval'] });
   const pace = new Pace<string>(4);
   const done: string[] = [];
-  for (const name of ['a', 'b', 'c']) pace.add(name, () => done.push(name));
+  const push = (name: string) => () => done.push(name) > 0;
+  for (const name of ['a', 'b', 'c']) pace.add(name, push(name));
   assert.deepEqual(done, ['a']);
   mock.timers.tick(4);
   assert.deepEqual(done, ['a', 'b']);
   mock.timers.tick(4);
   assert.deepEqual(done, ['a', 'b', 'c']);
   // Just after the last one, the next still waits; after a pause it does not.
-  pace.add('d', () => done.push('d'));
+  pace.add('d', push('d'));
   assert.deepEqual(done, ['a', 'b', 'c']);
   mock.timers.tick(8);
   assert.deepEqual(done, ['a', 'b', 'c', 'd']);
-  pace.add('e', () => done.push('e'));
+  pace.add('e', push('e'));
   assert.deepEqual(done, ['a', 'b', 'c', 'd', 'e']);
 });
 
@@ -27,8 +28,25 @@ test('the same work is not done twice', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   const pace = new Pace<string>(4);
   let count = 0;
-  pace.add('first', () => {});
-  for (let again = 0; again < 3; again++) pace.add('same', () => (count += 1));
+  pace.add('first', () => true);
+  for (let again = 0; again < 3; again++) pace.add('same', () => (count += 1) > 0);
   mock.timers.tick(40);
   assert.equal(count, 1);
+});
+
+test('where there is nothing to do any more, the next one has its turn at once', () => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  const pace = new Pace<string>(4);
+  const done: string[] = [];
+  const work = (name: string, isLeft: boolean) => () => {
+    if (isLeft) done.push(name);
+    return isLeft;
+  };
+  pace.add('gone', work('gone', false));
+  pace.add('first', work('first', true));
+  assert.deepEqual(done, ['first']);
+  for (let gone = 0; gone < 100; gone++) pace.add(`gone ${gone}`, work('gone', false));
+  pace.add('second', work('second', true));
+  mock.timers.tick(4);
+  assert.deepEqual(done, ['first', 'second']);
 });
