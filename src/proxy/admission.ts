@@ -14,7 +14,7 @@ import { TokenBucket } from './token-bucket.js';
  * for: the sessions would wait for them.
  */
 const HURRY_PACE_MS = 64;
-const FAILURE_PACE_MS = 16;
+const FAILURE_PACE_MS = 4;
 const REFUSAL_PACE_MS = 2;
 
 /** Addresses that are gone are forgotten when there are so many more than after the last time. */
