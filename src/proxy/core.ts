@@ -8,6 +8,7 @@ import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '.
 import type { Stay } from './admission.js';
 import type { ClientEnd } from './client-address.js';
 import { createRoute, type ProxySecrets } from './create-route.js';
+import { WATCH_PACE_MS } from './handshake-queue.js';
 import { ignoreErrors } from './legs.js';
 import { noFilesLeft, openFiles } from './open-files.js';
 import { Pace } from './pace.js';
@@ -23,12 +24,6 @@ import { unlessCancelled } from './unless-cancelled.js';
  * in the middle of its work, with another command to follow, gets to finish it.
  */
 const QUIET_MS = 1_000;
-
-/**
- * From one connection that waits for its handshake to the next that is watched meanwhile, in milliseconds: a session for it costs as
- * much as a few queries. In a flood they come by the hundred.
- */
-const WATCH_PACE_MS = 2;
 
 /** Decides who gets in. */
 export interface Door {

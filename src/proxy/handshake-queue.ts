@@ -12,6 +12,12 @@ import { WaitingLine } from './waiting-line.js';
 /** How long a handshake may take although others wait, in milliseconds: several round trips to another continent. */
 const PATIENCE_MS = 500;
 
+/**
+ * From one connection that waits to the next that is watched meanwhile, in milliseconds: a session for it, and its way to a worker, cost
+ * as much as a few queries each. In a flood they come by the hundred.
+ */
+export const WATCH_PACE_MS = 2;
+
 /** How often is looked for handshakes to end, or to refuse, as long as someone waits, in milliseconds. */
 const LOOK_MS = 100;
 

@@ -8,6 +8,7 @@ import { type ProxyError, toProxyError } from '../errors.js';
 import type { Observer } from '../observe/events.js';
 import type { Admission, Stay } from '../proxy/admission.js';
 import type { ClientEnd } from '../proxy/client-address.js';
+import { WATCH_PACE_MS } from '../proxy/handshake-queue.js';
 import { ignoreErrors } from '../proxy/legs.js';
 import { noFilesLeft, openFiles } from '../proxy/open-files.js';
 import { Pace } from '../proxy/pace.js';
@@ -26,12 +27,6 @@ interface Held extends Arrival {
   /** Undefined as long as it is not decided whether it may come in. */
   verdict: Verdict | undefined;
 }
-
-/**
- * From one connection that waits for its handshake to the next that is handed over all the same, in milliseconds. In a flood they come
- * by the hundred, and sessions would have to wait for them.
- */
-const WATCH_PACE_MS = 2;
 
 /** How often is looked for connections without a worker, in milliseconds. */
 const LOOK_MS = 20;
