@@ -11,13 +11,13 @@ const FRESH = 4;
 
 export class WaitingLine<Entry> {
   /** Each in the order in which they came. */
-  readonly #fresh = new Set<Entry>();
+  readonly #fresh: Entry[] = [];
   /** More than a few came after them. */
   readonly #stale = new Set<Entry>();
   #takesNewest = false;
 
   get size(): number {
-    return this.#fresh.size + this.#stale.size;
+    return this.#fresh.length + this.#stale.size;
   }
 
   /** The one with the least hope; undefined where only a few wait. */
@@ -27,27 +27,38 @@ export class WaitingLine<Entry> {
   }
 
   has(entry: Entry): boolean {
-    return this.#fresh.has(entry) || this.#stale.has(entry);
+    return this.#fresh.includes(entry) || this.#stale.has(entry);
   }
 
   add(entry: Entry): void {
-    this.#fresh.add(entry);
-    if (this.#fresh.size <= FRESH) return;
-    const oldest = firstOf(this.#fresh);
-    this.#fresh.delete(oldest);
+    this.#fresh.push(entry);
+    const [oldest] = this.#fresh;
+    if (oldest === undefined || this.#fresh.length <= FRESH) return;
+    this.#fresh.shift();
     this.#stale.add(oldest);
   }
 
-  /** Returns whether it was in the line. */
+  /** Takes out one that waits no more. One that it stood in the way of takes its place. Returns whether it was in the line. */
   delete(entry: Entry): boolean {
-    return this.#fresh.delete(entry) || this.#stale.delete(entry);
+    if (this.#stale.delete(entry)) return true;
+    if (!this.#fresh.includes(entry)) return false;
+    this.#fresh.splice(this.#fresh.indexOf(entry), 1);
+    const latestStale = lastOf(this.#stale);
+    if (latestStale === undefined) return true;
+    this.#stale.delete(latestStale);
+    this.#fresh.unshift(latestStale);
+    return true;
   }
 
   /** Takes the next one out. The line must not be empty. */
   take(): Entry {
-    const next = this.#next();
-    this.delete(next);
-    return next;
+    this.#takesNewest = !this.#takesNewest;
+    const next = this.#takesNewest ? this.#fresh.pop() : this.#fresh.shift();
+    if (next !== undefined) return next;
+    const latestStale = lastOf(this.#stale);
+    if (latestStale === undefined) throw new Error('the next one of an empty line');
+    this.#stale.delete(latestStale);
+    return latestStale;
   }
 
   /** Those that came first, first. */
@@ -55,19 +66,8 @@ export class WaitingLine<Entry> {
     yield* this.#stale;
     yield* this.#fresh;
   }
-
-  #next(): Entry {
-    if (this.#fresh.size === 0) return lastOf(this.#stale);
-    this.#takesNewest = !this.#takesNewest;
-    return this.#takesNewest ? lastOf(this.#fresh) : firstOf(this.#fresh);
-  }
 }
 
-function firstOf<Entry>(entries: Iterable<Entry>): Entry {
-  for (const entry of entries) return entry;
-  throw new Error('the next one of an empty line');
-}
-
-function lastOf<Entry>(entries: Iterable<Entry>): Entry {
-  return firstOf([...entries].reverse());
+function lastOf<Entry>(entries: Iterable<Entry>): Entry | undefined {
+  return [...entries].at(-1);
 }

@@ -45,6 +45,16 @@ test('those that too many came after come when the others are in, the last of th
   assert.equal(taken.length, 6);
 });
 
+test('one that waits behind others comes before those that follow when these are gone', () => {
+  const line = lineOf('old', 'good', ...flood(4));
+  for (const entry of flood(2)) line.delete(entry);
+  line.add('newest');
+  assert.deepEqual(
+    [line.take(), line.take(), line.take(), line.take()],
+    ['newest', 'good', 'flood 3', 'flood 2'],
+  );
+});
+
 test('what is deleted is not taken', () => {
   const line = lineOf('old', ...flood(4), 'fresh');
   for (const entry of ['old', 'fresh']) assert.equal(line.delete(entry), true, entry);
