@@ -2,7 +2,7 @@
 import { handshakeTimeoutOf, type ProxyConfig, type Rate, type RouteConfig } from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import { type ClientEnd, sourceNetworkOf } from './client-address.js';
-import { HandshakeQueue, type Origin, type QueueLimits } from './handshake-queue.js';
+import { HandshakeQueue, type Origin, type QueueLimits, type Stay } from './handshake-queue.js';
 import { plainAddress } from './legs.js';
 import { NetworkList } from './network-list.js';
 import { Pace } from './pace.js';
@@ -15,26 +15,13 @@ import { TokenBucket } from './token-bucket.js';
  */
 const HURRY_PACE_MS = 64;
 const FAILURE_PACE_MS = 4;
+const FAILURE_IN_FLOOD_PACE_MS = 16;
 const REFUSAL_PACE_MS = 2;
 
 /** Addresses that are gone are forgotten when there are so many more than after the last time. */
 const ADDRESSES_BETWEEN_SWEEPS = 10_000;
 
 export type AdmissionConfig = Pick<ProxyConfig, 'maxConnections' | 'handshakeTimeout' | 'routes'>;
-
-/** Of one connection, from its arrival to its end. What is called once may be called again, without effect. */
-export interface Stay {
-  /** It has come in, and its handshake may not begin yet. */
-  readonly isWaiting: boolean;
-  /** Resolves when its handshake may begin. Rejects with the ProxyError that the client is to be told. */
-  readonly mayBegin: Promise<void>;
-  /** While it waits the client has sent something, which no MySQL client does before it is greeted: it is refused, but not at once. */
-  spoke(refusal: ProxyError): void;
-  /** Its handshake is over. `isClientsFault`: it came to nothing, and neither the server nor the proxy is to blame. */
-  handshakeEnded(isClientsFault: boolean): void;
-  /** Its connection is over, at whatever point. */
-  ended(): void;
-}
 
 /** What connections of one source have together: those of a route, or those of an address in it. */
 interface Source {
@@ -65,6 +52,7 @@ export class Admission {
   readonly #paces = {
     hurries: new Pace<object>(HURRY_PACE_MS),
     failures: new Pace<object>(FAILURE_PACE_MS),
+    failuresInFlood: new Pace<object>(FAILURE_IN_FLOOD_PACE_MS),
     refusals: new Pace<object>(REFUSAL_PACE_MS),
   };
 
@@ -95,7 +83,7 @@ export class Admission {
     }
   }
 
-  /** `hurry` is called, maybe several times, when others wait: a handshake that waits for its client should then end. */
+  /** `hurry`: see `HandshakeQueue.enter`. */
   enter(routeName: string, client: ClientEnd, hurry: () => void): Stay {
     const route = this.#routes.get(routeName);
     if (route === undefined) throw new Error(`a connection to the unknown route ${routeName}`);
@@ -110,24 +98,11 @@ export class Admission {
     }
     this.#connections += 1;
     for (const source of [route, address]) source.connections += 1;
-    const ticket = route.handshakes.enter(address.origin, hurry);
-    let isOver = false;
-    return {
-      get isWaiting() {
-        return ticket.isWaiting;
-      },
-      mayBegin: ticket.mayBegin,
-      spoke: (refusal) => ticket.spoke(refusal),
-      handshakeEnded: (isClientsFault) => ticket.ended(isClientsFault),
-      ended: () => {
-        if (isOver) return;
-        isOver = true;
-        ticket.ended(true);
-        this.#connections -= 1;
-        for (const source of [route, address]) source.connections -= 1;
-        this.#forgetIfGone(route, address);
-      },
-    };
+    return route.handshakes.enter(address.origin, hurry, () => {
+      this.#connections -= 1;
+      for (const source of [route, address]) source.connections -= 1;
+      this.#forgetIfGone(route, address);
+    });
   }
 
   /** Nobody is let in any more; those that wait are refused. */
@@ -249,7 +224,7 @@ function refusedStay(error: unknown): Stay {
   return {
     isWaiting: false,
     mayBegin: Promise.reject(error),
-    spoke: () => {},
+    mayBeRefused: () => Promise.resolve(),
     handshakeEnded: () => {},
     ended: () => {},
   };

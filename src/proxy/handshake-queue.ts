@@ -6,11 +6,13 @@
  * Of those that wait, addresses with the fewest handshakes come first; for those of one address see waiting-line.ts.
  */
 import { ProxyError } from '../errors.js';
+import { FadingCount } from './fading-count.js';
 import type { Pace } from './pace.js';
+import { Suspects } from './suspects.js';
 import { WaitingLine } from './waiting-line.js';
 
-/** How long a handshake may take although others wait, in milliseconds: several round trips to another continent. */
-const PATIENCE_MS = 500;
+/** How long a client may take for each of its answers although others wait, in milliseconds: several round trips to another continent. */
+export const PATIENCE_MS = 500;
 
 /**
  * From one connection that waits to the next that is watched meanwhile, in milliseconds: a session for it, and its way to a worker, cost
@@ -21,18 +23,20 @@ export const WATCH_PACE_MS = 2;
 /** How often is looked for handshakes to end, or to refuse, as long as someone waits, in milliseconds. */
 const LOOK_MS = 100;
 
-/**
- * How many are refused at a look: of those that waited too long, and of those that are no MySQL clients. When the slots are held by
- * clients that come to nothing, it is one of each at every fifth look: they come again at once, and would leave no slot to others.
- */
+/** How many are refused at a look: of those that waited too long, and of those that are no MySQL clients. */
 const LATE_PER_LOOK = 50;
 const SUSPECTS_PER_LOOK = 2;
-const LOOKS_IN_FLOOD = 5;
 
-/** Clients that came to nothing in about the last second: what is more is a flood. */
+/**
+ * After how many looks one is refused in a flood. It comes again at once: where others wait, each takes a slot from them that nobody
+ * has given back.
+ */
+const LOOKS_IN_FLOOD = 5;
+const LOOKS_IN_FLOOD_WITH_WAITING = 20;
+
+/** It is a flood when more clients came to nothing in about the last second, or when more that are no MySQL clients are still there. */
 const FRUITLESS_IN_FLOOD = 5;
-/** What of their number is left at the next look. */
-const FRUITLESS_LEFT = 0.9;
+const SUSPECTS_IN_FLOOD = 50;
 
 export interface QueueLimits {
   /** Handshakes at once. */
@@ -46,20 +50,27 @@ export interface QueueLimits {
 export interface Paces {
   /** From one handshake that is hurried to the next. */
   readonly hurries: Pace<object>;
-  /** From one slot that is free because a client came to nothing to the next. Others are free at once. */
+  /** From one slot that is free because a client came to nothing to the next; where more wait than there are slots. Others are free at once. */
   readonly failures: Pace<object>;
+  readonly failuresInFlood: Pace<object>;
   readonly refusals: Pace<object>;
 }
 
-/** Of one connection. */
-export interface Ticket {
+/** Of one connection, from its arrival to its end. What is called once may be called again, without effect. */
+export interface Stay {
+  /** It has come in, and its handshake may not begin yet. */
   readonly isWaiting: boolean;
   /** Resolves when its handshake may begin. Rejects with the ProxyError that the client is to be told. Pending where it ended before. */
   readonly mayBegin: Promise<void>;
-  /** The client has sent something before it was greeted, which no MySQL client does: it is refused as soon as there is time for it. */
-  spoke(refusal: ProxyError): void;
-  /** Its handshake is over, or does not begin any more: see `Stay.handshakeEnded`. May be called again, without effect. */
-  ended(isClientsFault: boolean): void;
+  /**
+   * Resolves when a client that does not speak MySQL may be told so: it has no slot any more. In a flood of such clients, which come
+   * again as soon as they are told, one is told after the other. Pending where its connection ended before.
+   */
+  mayBeRefused(): Promise<void>;
+  /** Its handshake is over. `isClientsFault`: it came to nothing, and neither the server nor the proxy is to blame. */
+  handshakeEnded(isClientsFault: boolean): void;
+  /** Its connection is over, at whatever point. */
+  ended(): void;
 }
 
 /** Where clients come from. */
@@ -94,13 +105,11 @@ export class HandshakeQueue {
   readonly #lines = new Map<string, Line>();
   /** In the order in which they began. */
   readonly #inHandshake = new Set<Entry>();
-  /** No MySQL clients, with what they are told. */
-  readonly #suspects = new Map<Entry, ProxyError>();
+  readonly #suspects = new Suspects<Entry>();
   #handshakes = 0;
   /** How many wait in lines. */
   #waiting = 0;
-  /** Clients that came to nothing, the less the longer ago. */
-  #fruitless = 0;
+  readonly #fruitless: FadingCount;
   #looks = 0;
   #timer: NodeJS.Timeout | undefined;
   #isBeginning = false;
@@ -110,6 +119,7 @@ export class HandshakeQueue {
     this.#limits = limits;
     this.#paces = paces;
     this.#now = now;
+    this.#fruitless = new FadingCount(now);
   }
 
   /** How many wait. */
@@ -117,28 +127,37 @@ export class HandshakeQueue {
     return this.#waiting + this.#suspects.size;
   }
 
-  /** `hurry` is called, maybe several times, when others wait: a handshake that waits for its client should then end. */
-  enter(origin: Origin, hurry: () => void): Ticket {
+  /**
+   * `hurry` is called, maybe several times, when others wait: a handshake that waits for its client should then end. `onEnd` is
+   * called once, when the connection is over.
+   */
+  enter(origin: Origin, hurry: () => void, onEnd: () => void): Stay {
     const line = this.#lineOf(origin);
     const entry: Entry = { line, begin: () => {}, refuse: () => {}, hurry, since: this.#now() };
     const mayBegin = new Promise<void>((resolve, reject) => {
       entry.begin = resolve;
       entry.refuse = reject;
     });
-    if (this.#hasSlot() && this.#hasSlotInRoute(line)) this.#begin(entry);
+    if (this.#waiting === 0 && this.#hasSlot() && this.#hasSlotInRoute(line)) this.#begin(entry);
     else this.#wait(entry);
+    let isOver = false;
     return {
       get isWaiting() {
         return line.waiting.has(entry);
       },
       mayBegin,
-      spoke: (refusal) => {
-        if (this.#stopWaiting(entry)) this.#suspects.set(entry, refusal);
+      mayBeRefused: () => this.#mayBeRefused(entry),
+      handshakeEnded: (isClientsFault) => {
+        this.#stopWaiting(entry);
+        this.#end(entry, isClientsFault);
       },
-      ended: (isClientsFault) => {
+      ended: () => {
+        if (isOver) return;
+        isOver = true;
         this.#stopWaiting(entry);
         this.#suspects.delete(entry);
-        this.#end(entry, isClientsFault);
+        this.#end(entry, true);
+        onEnd();
       },
     };
   }
@@ -150,8 +169,7 @@ export class HandshakeQueue {
     // In a turn of the event loop each: sessions have theirs in between.
     setImmediate(() => {
       this.#isBeginning = false;
-      this.#beginFirst();
-      this.beginNext();
+      if (this.#beginFirst()) this.beginNext();
     });
   }
 
@@ -160,11 +178,8 @@ export class HandshakeQueue {
    * given. Returns whether there was one.
    */
   makeRoom(origin?: Origin): boolean {
-    for (const [entry, refusal] of this.#suspects) {
-      if (origin !== undefined && entry.line.origin.key !== origin.key) continue;
-      this.#refuse(entry, refusal);
+    if (this.#suspects.tellOne(({ line }) => origin === undefined || line.origin.key === origin.key))
       return true;
-    }
     const lines = origin === undefined ? this.#lines.values() : [this.#lines.get(origin.key)];
     for (const line of lines) {
       const entry = line?.waiting.oldestStale;
@@ -176,8 +191,9 @@ export class HandshakeQueue {
   }
 
   refuseAll(error: ProxyError): void {
-    const waiting = [...this.#lines.values()].flatMap((line) => [...line.waiting]);
-    for (const entry of [...waiting, ...this.#suspects.keys()]) this.#refuse(entry, error);
+    for (const { waiting } of [...this.#lines.values()])
+      for (const entry of [...waiting]) this.#refuse(entry, error);
+    this.#suspects.tellAll();
   }
 
   #lineOf(origin: Origin): Line {
@@ -219,8 +235,9 @@ export class HandshakeQueue {
       this.beginNext();
     };
     if (isClientsFault) {
-      this.#fruitless += 1;
-      this.#paces.failures.add(entry, () => {
+      this.#fruitless.add();
+      const pace = this.waiting > this.#limits().ofRoute ? this.#paces.failuresInFlood : this.#paces.failures;
+      pace.add(entry, () => {
         freeSlot();
         return true;
       });
@@ -230,7 +247,25 @@ export class HandshakeQueue {
   #wait(entry: Entry): void {
     this.#waiting += 1;
     entry.line.waiting.add(entry);
+    this.#startLooking();
+    // There may be a slot that those before it may not have.
+    this.beginNext();
+  }
+
+  #startLooking(): void {
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+  }
+
+  #mayBeRefused(entry: Entry): Promise<void> {
+    const wasWaiting = this.#stopWaiting(entry);
+    if (!wasWaiting && !this.#isFlood) return Promise.resolve();
+    if (wasWaiting) this.#fruitless.add();
+    this.#startLooking();
+    return this.#suspects.add(entry);
+  }
+
+  get #isFlood(): boolean {
+    return this.#fruitless.value > FRUITLESS_IN_FLOOD || this.#suspects.size > SUSPECTS_IN_FLOOD;
   }
 
   /** Returns whether it was waiting. */
@@ -241,26 +276,27 @@ export class HandshakeQueue {
     return true;
   }
 
-  #beginFirst(): void {
-    if (!this.#hasSlot()) return;
+  /** Returns whether one could begin: all that wait may be of addresses that have as many as they may. */
+  #beginFirst(): boolean {
+    if (!this.#hasSlot()) return false;
     let first: Line | undefined;
     for (const line of this.#lines.values()) {
       if (line.waiting.size === 0 || !this.#hasSlotInRoute(line)) continue;
       if (first === undefined || line.handshakes < first.handshakes) first = line;
     }
-    if (first === undefined) return;
+    if (first === undefined) return false;
     this.#waiting -= 1;
     this.#begin(first.waiting.take());
+    return true;
   }
 
   /** For those that wait. */
   #look(): void {
     const now = this.#now();
-    const isFlood = this.#fruitless > FRUITLESS_IN_FLOOD;
-    this.#fruitless *= FRUITLESS_LEFT;
     this.#looks += 1;
-    if (!isFlood) this.#refuseSome(now, LATE_PER_LOOK, SUSPECTS_PER_LOOK);
-    else if (this.#looks % LOOKS_IN_FLOOD === 0) this.#refuseSome(now, 1, 1);
+    const looks = this.#waiting > 0 ? LOOKS_IN_FLOOD_WITH_WAITING : LOOKS_IN_FLOOD;
+    if (!this.#isFlood) this.#refuseSome(now);
+    else if (this.#looks % looks === 0) this.#refuseOne(now);
     if (this.#waiting > 0) this.#hurrySilent(now - PATIENCE_MS);
     if (this.waiting > 0) return;
     clearInterval(this.#timer);
@@ -278,12 +314,24 @@ export class HandshakeQueue {
     }
   }
 
-  #refuseSome(now: number, late: number, suspects: number): void {
-    const { timeoutMs } = this.#limits();
-    for (const entry of this.#late(now - timeoutMs, late)) {
-      this.#paces.refusals.add(entry, () => this.#refuse(entry, this.#notBegun(`for ${timeoutMs / 1000} s`)));
-    }
-    for (const [entry, refusal] of [...this.#suspects].slice(0, suspects)) this.#refuse(entry, refusal);
+  #refuseSome(now: number): void {
+    for (const entry of this.#late(now).slice(0, LATE_PER_LOOK))
+      this.#paces.refusals.add(entry, () => this.#refuseLate(entry));
+    for (let suspect = 0; suspect < SUSPECTS_PER_LOOK; suspect++) this.#suspects.tellOne();
+  }
+
+  /** The one that has waited too long since a moment ago: those that came with the flood have nothing to hear. */
+  #refuseOne(now: number): void {
+    const late = this.#late(now).reduce<Entry | undefined>(
+      (last, entry) => (last === undefined || entry.since > last.since ? entry : last),
+      undefined,
+    );
+    if (late !== undefined) this.#refuseLate(late);
+    else this.#suspects.tellOne();
+  }
+
+  #refuseLate(entry: Entry): boolean {
+    return this.#refuse(entry, this.#notBegun(`for ${this.#limits().timeoutMs / 1000} s`));
   }
 
   #notBegun(what: string): ProxyError {
@@ -293,12 +341,12 @@ export class HandshakeQueue {
     );
   }
 
-  #late(cameBefore: number, most: number): readonly Entry[] {
+  #late(now: number): readonly Entry[] {
+    const cameBefore = now - this.#limits().timeoutMs;
     const late: Entry[] = [];
     for (const { waiting } of this.#lines.values()) {
       for (const entry of waiting) {
         if (entry.since > cameBefore) break;
-        if (late.length === most) return late;
         late.push(entry);
       }
     }
@@ -307,7 +355,7 @@ export class HandshakeQueue {
 
   /** Returns whether it was waiting. */
   #refuse(entry: Entry, error: ProxyError): boolean {
-    if (!this.#stopWaiting(entry) && !this.#suspects.delete(entry)) return false;
+    if (!this.#stopWaiting(entry)) return false;
     entry.refuse(error);
     return true;
   }

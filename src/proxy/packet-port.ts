@@ -33,7 +33,7 @@ interface PendingRead {
 const NO_BYTES = Buffer.alloc(0);
 
 /** From one look at what is only thrown away to the next, in milliseconds: in a flood each read takes time from sessions. */
-const THROWN_AWAY_AFTER_MS = 1_000;
+const THROWN_AWAY_AFTER_MS = 2_000;
 
 export class PacketPort {
   readonly socket: Socket;
@@ -44,6 +44,7 @@ export class PacketPort {
   readonly #peer: string;
   readonly #onGone: ((reason: ProxyError) => void) | undefined;
   #nextSequenceId: number;
+  #turnSince = performance.now();
   /** The header of a packet whose payload has not arrived. */
   #header: PacketHeader | undefined;
   #pendingRead: PendingRead | undefined;
@@ -107,21 +108,24 @@ export class PacketPort {
     }, signal);
   }
 
-  /**
-   * What a client is told that sent something although it was not its turn. What it sends from now on is thrown away, once in a
-   * while, so that its end is noticed and nothing else; one that goes on and on is cut off.
-   */
-  refuseUnasked(): ProxyError {
-    let refusal = new ProxyError(
-      'client_packet_out_of_order',
-      'the client sent something before it was greeted, which no MySQL client does',
-    );
+  /** What a client is told that has sent something although it was not its turn: see `peekByte`. */
+  refusalOfUnasked(): ProxyError {
     try {
       this.#takeHeader();
     } catch (error) {
-      refusal = toProxyError(error);
+      return toProxyError(error);
     }
-    this.#refusal = refusal;
+    return new ProxyError(
+      'client_packet_out_of_order',
+      'the client sent something before it was greeted, which no MySQL client does',
+    );
+  }
+
+  /**
+   * What the peer has sent is thrown away, and what it sends from now on, once in a while, so that its end is noticed and nothing
+   * else; one that goes on and on is cut off.
+   */
+  throwAway(): void {
     this.socket.read();
     let thrownAway = 0;
     chunkReader(this.socket).offer(({ length }) => {
@@ -131,12 +135,16 @@ export class PacketPort {
       setTimeout(() => this.socket.resume(), THROWN_AWAY_AFTER_MS).unref();
       return true;
     });
-    return refusal;
   }
 
   /** Whether someone waits for a packet: tells whose turn it was when time ran out. */
   get isReading(): boolean {
     return this.#pendingRead !== undefined;
+  }
+
+  /** When the latest packet was read or awaited, in milliseconds as of `performance.now`: the peer's turn began then, if it is its turn. */
+  get turnSince(): number {
+    return this.#turnSince;
   }
 
   /** Sends one payload under the leg's next sequence id. */
@@ -192,6 +200,7 @@ export class PacketPort {
   };
 
   #whenArrived<T>(take: () => T | undefined, signal: CancelSignal, isPacket = false): Promise<T> {
+    this.#turnSince = performance.now();
     return new Promise((resolve, reject) => {
       const settle = (action: () => void) => {
         this.#pendingRead = undefined;
@@ -272,6 +281,7 @@ export class PacketPort {
 
   #received({ sequenceId }: PacketHeader, payload: Buffer): Packet {
     this.bytes.in += HEADER_LENGTH + payload.length;
+    this.#turnSince = performance.now();
     this.#nextSequenceId = (sequenceId + 1) & 0xff;
     return { sequenceId, payload };
   }

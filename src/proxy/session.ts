@@ -1,8 +1,8 @@
 /** One client's connection from accept to the end: opens the server leg, runs the handshake, relays, tells observers. */
 
 import type { Socket } from 'node:net';
-import { Cancellation } from '../cancellation.js';
-import { ProxyError, serverRefusal, toProxyError } from '../errors.js';
+import { Cancellation, type CancelSignal } from '../cancellation.js';
+import { type ErrorCode, ProxyError, serverRefusal, toProxyError } from '../errors.js';
 import {
   type CloseReason,
   type ConnectionRecord,
@@ -12,7 +12,6 @@ import {
   PLAINTEXT,
 } from '../observe/events.js';
 import { isErr } from '../wire/replies.js';
-import type { Stay } from './admission.js';
 import { announcementOf } from './announce-client.js';
 import { BoundaryStop } from './boundary-stop.js';
 import { type ClientEnd, clientAddressOf, clientHostOf } from './client-address.js';
@@ -20,6 +19,7 @@ import { isFaultOfServer, type OpenedServer, openOneOf } from './fail-over.js';
 import { dismissClient } from './farewell.js';
 import type { HandshakeContext } from './greet-client.js';
 import { type HandshakeResult, handshake } from './handshake.js';
+import { PATIENCE_MS, type Stay } from './handshake-queue.js';
 import { handshakeOnKept } from './kept-login.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, forgetFirstPackets, ignoreErrors, type ServerLeg } from './legs.js';
@@ -31,6 +31,14 @@ import { mayStayPlaintext, type Route } from './route.js';
 import { unlessCancelled } from './unless-cancelled.js';
 
 const TOO_MANY_CONNECTIONS = 1040;
+
+/** What clients are told that do not speak MySQL. */
+const NO_MYSQL_CLIENTS: ReadonlySet<ErrorCode> = new Set([
+  'client_malformed_packet',
+  'client_packet_too_large',
+  'client_packet_out_of_order',
+  'client_proxy_header_refused',
+] as const);
 
 export interface SessionOptions {
   readonly id: number;
@@ -102,9 +110,10 @@ export class Session {
     this.#boundaryStop.want({ reason, quietMs, evenInTransaction: false });
   }
 
-  /** Others wait: ends a handshake that waits for its client. */
+  /** Others wait: ends a handshake whose client keeps silent. One that is far away has its time for each answer. */
   hurry(): void {
     if (this.#record.isSession || !this.#isClientsTurn()) return;
+    if (performance.now() - this.#client.port.turnSince < PATIENCE_MS) return;
     const what = 'the client kept silent in its handshake while other clients were waiting for theirs';
     this.#endWork(new ProxyError('client_too_slow', what));
   }
@@ -140,7 +149,7 @@ export class Session {
       this.#relay = this.#relayOf(result);
       const end = await this.#relay.run();
       if ('reason' in end) return end.reason;
-      await this.#leaveBoth(end.stoppedBy);
+      await Promise.all([dismissClient(this.#client, end.stoppedBy), this.#leaveServer(false)]);
       return end.stoppedBy.code;
     } catch (thrown) {
       return this.#fail(toProxyError(thrown));
@@ -151,12 +160,12 @@ export class Session {
   async #enter(): Promise<void> {
     const { stay, currentRoute } = this.#options;
     if (!stay.isWaiting) return stay.mayBegin;
-    const spoken = new Cancellation();
-    void this.#watchUngreeted(stay, spoken);
+    const begins = new Cancellation();
     try {
-      await unlessCancelled(stay.mayBegin, this.#clientWork);
+      const mayBegin = Promise.race([stay.mayBegin, this.#refusedUngreeted(begins)]);
+      await unlessCancelled(mayBegin, this.#clientWork);
     } finally {
-      spoken.cancel(new Error('is not waited for any more'));
+      begins.cancel(new Error('its handshake begins'));
     }
     const route = currentRoute();
     // A reload came meanwhile.
@@ -170,14 +179,11 @@ export class Session {
     Object.assign(this.#record, { clientTls: tls, serverTls: tls });
   }
 
-  async #watchUngreeted(stay: Stay, signal: Cancellation): Promise<void> {
+  /** Rejects when the client sends something, which no MySQL client does before it is greeted. */
+  async #refusedUngreeted(signal: CancelSignal): Promise<void> {
     const { port } = this.#client;
-    try {
-      await port.peekByte(signal);
-    } catch {
-      return;
-    }
-    stay.spoke(port.refuseUnasked());
+    await port.peekByte(signal);
+    throw port.refusalOfUnasked();
   }
 
   async #logIn(): Promise<HandshakeResult> {
@@ -305,23 +311,28 @@ export class Session {
   }
 
   async #fail(error: ProxyError): Promise<CloseReason> {
+    const leaving = this.#leaveServer(error.definition.blame === 'client');
+    if (!this.#record.isSession && NO_MYSQL_CLIENTS.has(error.code)) await this.#mayBeRefused();
     this.#options.observer.failed?.(this.#record, error, this.#relay?.failedChange);
     if (this.#opened !== undefined && isFaultOfServer(error, this.#opened.server)) {
       this.#opened.attempt.failed(error);
     }
-    await this.#leaveBoth(error);
+    await Promise.all([dismissClient(this.#client, error), leaving]);
     return error.code;
   }
 
-  async #leaveBoth(error: ProxyError): Promise<void> {
-    // A client that leaves while its server is still being reached must leave the server in good order all the same.
-    const leaving = this.#leaveServer(error.definition.blame === 'client');
-    this.#reservation?.giveBack();
-    await Promise.all([dismissClient(this.#client, error), leaving]);
+  /** Resolves when there is time to tell the client; also when it goes away, or the proxy stops. */
+  async #mayBeRefused(): Promise<void> {
+    this.#client.port.throwAway();
+    await unlessCancelled(this.#options.stay.mayBeRefused(), this.#clientWork).catch(() => {});
   }
 
-  /** Until then it counts as one that may be in its handshake: the server has it. */
+  /**
+   * Until then it counts as one that may be in its handshake: the server has it. A client that leaves while its server is still being
+   * reached leaves the server in good order all the same.
+   */
   async #leaveServer(isClientsFault: boolean): Promise<void> {
+    this.#reservation?.giveBack();
     const server = await this.#server?.catch(() => undefined);
     if (server !== undefined) await leaveServer(server, this.#stopped);
     this.#options.stay.handshakeEnded(isClientsFault);

@@ -6,15 +6,15 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ProxyError, toProxyError } from '../errors.js';
 import type { Observer } from '../observe/events.js';
-import type { Admission, Stay } from '../proxy/admission.js';
+import type { Admission } from '../proxy/admission.js';
 import type { ClientEnd } from '../proxy/client-address.js';
-import { WATCH_PACE_MS } from '../proxy/handshake-queue.js';
+import { type Stay, WATCH_PACE_MS } from '../proxy/handshake-queue.js';
 import { ignoreErrors } from '../proxy/legs.js';
 import { noFilesLeft, openFiles } from '../proxy/open-files.js';
 import { Pace } from '../proxy/pace.js';
 import { type Arrival, turnAway } from '../proxy/turn-away.js';
 import type { News, Verdict } from './messages.js';
-import { receiveError, sendError } from './sent-error.js';
+import { sendError } from './sent-error.js';
 import type { WorkerProcess } from './worker-process.js';
 
 interface Held extends Arrival {
@@ -99,8 +99,8 @@ export class HandOver {
       held.socket.destroy();
     } else if (news.kind === 'enter') {
       this.#enter(held, news.client);
-    } else if (news.kind === 'spoke') {
-      held.stay?.spoke(receiveError(news.refusal));
+    } else if (news.kind === 'refusable') {
+      void held.stay?.mayBeRefused().then(() => held.worker?.send({ kind: 'refuse', id: held.id }));
     } else if (news.kind === 'handshake_ended') {
       held.stay?.handshakeEnded(news.isClientsFault);
     } else if (news.kind === 'ended') {

@@ -28,6 +28,8 @@ export type ToWorker =
   | { readonly kind: 'verdict'; readonly id: number; readonly verdict: Verdict }
   /** Others wait: see `Session.hurry`. */
   | { readonly kind: 'hurry'; readonly id: number }
+  /** It may be: see `Stay.mayBeRefused`. */
+  | { readonly kind: 'refuse'; readonly id: number }
   | { readonly kind: 'prepare'; readonly config: SentConfig }
   /** To what was prepared last. */
   | { readonly kind: 'use' }
@@ -49,8 +51,8 @@ export type News =
   /** The socket has arrived. */
   | { readonly kind: 'taken'; readonly id: number }
   | { readonly kind: 'enter'; readonly id: number; readonly client: ClientEnd }
-  /** See `Stay.spoke`. */
-  | { readonly kind: 'spoke'; readonly id: number; readonly refusal: SentError }
+  /** See `Stay.mayBeRefused`. */
+  | { readonly kind: 'refusable'; readonly id: number }
   | { readonly kind: 'handshake_ended'; readonly id: number; readonly isClientsFault: boolean }
   | { readonly kind: 'ended'; readonly id: number }
   | { readonly kind: 'event'; readonly event: SentEvent };

@@ -1,9 +1,9 @@
 /** In a worker: who gets in is decided in the main process, where the connections of all workers are counted. */
-import type { Stay } from '../proxy/admission.js';
 import type { Door } from '../proxy/core.js';
+import type { Stay } from '../proxy/handshake-queue.js';
 import type { Verdict } from './messages.js';
 import type { Outbox } from './outbox.js';
-import { receiveError, sendError } from './sent-error.js';
+import { receiveError } from './sent-error.js';
 
 /** Of one connection. */
 export class RemoteDoor implements Door {
@@ -12,6 +12,7 @@ export class RemoteDoor implements Door {
   #verdict: Verdict | 'ask' | 'wait';
   #settle: (() => void) | undefined;
   #hurry: (() => void) | undefined;
+  #refuse: (() => void) | undefined;
 
   /** `verdict`: see the message `connection`. */
   constructor(id: number, verdict: Verdict | 'ask' | 'wait', outbox: Outbox) {
@@ -35,6 +36,11 @@ export class RemoteDoor implements Door {
     this.#hurry?.();
   }
 
+  /** It may be. */
+  refuse(): void {
+    this.#refuse?.();
+  }
+
   #stay(): Stay {
     const mayBegin = new Promise<void>((resolve, reject) => {
       this.#settle = () => {
@@ -48,7 +54,12 @@ export class RemoteDoor implements Door {
     return {
       isWaiting: typeof this.#verdict === 'string',
       mayBegin,
-      spoke: (refusal) => this.#outbox.add({ kind: 'spoke', id: this.#id, refusal: sendError(refusal) }),
+      mayBeRefused: () => {
+        this.#outbox.add({ kind: 'refusable', id: this.#id });
+        return new Promise((resolve) => {
+          this.#refuse = resolve;
+        });
+      },
       handshakeEnded: (isClientsFault) =>
         this.#outbox.add({ kind: 'handshake_ended', id: this.#id, isClientsFault }),
       // The end of the connection is told in any case.

@@ -43,6 +43,8 @@ process.on('message', (message: ToWorker, socket: Socket | undefined) => {
       return doors.get(message.id)?.decide(message.verdict);
     case 'hurry':
       return doors.get(message.id)?.hurry();
+    case 'refuse':
+      return doors.get(message.id)?.refuse();
     case 'prepare':
       return void prepare(message);
     case 'use':

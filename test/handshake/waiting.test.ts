@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { login, OK, readErr } from '../support/packets.js';
+import { authSwitch, err, greeting, login, OK, readErr } from '../support/packets.js';
 import { frame, type ScriptedPeer } from '../support/scripted-peer.js';
 import { type Scenario, startScenario } from './scenario.js';
 
@@ -97,6 +97,34 @@ test('one that leaves after it has sent something waits no more', async (t) => {
   waiting.close();
   await until(() => scenario.proxy.connections() === 1);
   assert.equal(scenario.proxy.waiting().get('default'), 0);
+});
+
+test('one that takes its time for each answer is not put out, although another waits for longer', async (t) => {
+  const { first } = await startWaiting(t);
+  const { client, server } = first;
+  await delay(350);
+  client.send(1, login());
+  await server.packet();
+  server.send(2, authSwitch('no_such_plugin'));
+  assert.equal((await client.packet()).payload[0], 0xfe);
+  await delay(350);
+  client.send(3, Buffer.from('an answer'));
+  assert.deepEqual((await server.packet()).payload, Buffer.from('an answer'));
+  server.send(4, OK);
+  assert.deepEqual((await client.packet()).payload, OK);
+});
+
+test('one that keeps silent while another waits is put out, and the other one gets in', async (t) => {
+  const { scenario, first, waiting } = await startWaiting(t);
+  const { payload } = await first.client.packet();
+  assert.match(readErr(payload).text, /kept silent in its handshake while other clients were waiting/);
+  const accepted = scenario.server.connection();
+  await first.server.packet();
+  first.server.send(2, err(1045, 'Access denied', '28000'));
+  const server = await accepted;
+  server.send(0, greeting());
+  await waiting.packet();
+  await logIn({ client: waiting, server });
 });
 
 test('plaintext that is not allowed any more by then is refused', async (t) => {

@@ -212,7 +212,7 @@ export const aggregateMetrics = {
   },
   handshakes_waiting: {
     type: 'gauge',
-    help: 'Connections that wait for their handshake to begin, because as many are under way as --route-max-handshakes or --address-max-handshakes allow.',
+    help: 'Connections that wait for their handshake to begin, because as many are under way as --route-max-handshakes or --address-max-handshakes allow; in a flood also those that do not speak MySQL, until they are told so.',
     labels: ['route'],
   },
   worker_connections: {

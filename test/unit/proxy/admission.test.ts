@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, mock, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { RouteConfig } from '../../../src/config/model.js';
-import { ProxyError, toProxyError } from '../../../src/errors.js';
-import { Admission, type Stay } from '../../../src/proxy/admission.js';
+import { toProxyError } from '../../../src/errors.js';
+import { Admission } from '../../../src/proxy/admission.js';
 import { sourceNetworkOf } from '../../../src/proxy/client-address.js';
+import type { Stay } from '../../../src/proxy/handshake-queue.js';
 import { shutdown } from '../../../src/proxy/session-set.js';
 
 type Limits = Partial<
@@ -22,7 +23,7 @@ type Limits = Partial<
 afterEach(() => mock.timers.reset());
 
 interface Visit {
-  /** `in`, `waiting`, or the code of the refusal. */
+  /** `in`, `waiting`, `suspect`, `refused` where it was one, or the code of the refusal. */
   state: string;
   /** Undefined as long as it is not in. */
   permit: Stay | undefined;
@@ -73,6 +74,17 @@ function door(limits: Limits = {}, maxConnections = 1000) {
   };
 }
 
+/** It does not speak MySQL. */
+function beSuspect(visit: Visit | undefined): void {
+  if (visit === undefined || !['waiting', 'in'].includes(visit.state)) return;
+  visit.state = 'suspect';
+  void visit.stay.mayBeRefused().then(() => {
+    visit.state = 'refused';
+    visit.stay.ended();
+  });
+  visit.stay.handshakeEnded(true);
+}
+
 describe('connections', () => {
   test('no more at once than all together may be, over all routes', async () => {
     const { visit, admission } = door({}, 2);
@@ -114,11 +126,11 @@ describe('connections', () => {
     const { visit, admission } = door({ routeMaxHandshakes: 1 }, 20);
     await visit();
     const suspect = await visit();
-    suspect.stay.spoke(new ProxyError('client_packet_out_of_order', 'spoke'));
+    beSuspect(suspect);
     const waiting: Visit[] = [];
     while (admission.connections < 20) waiting.push(await visit());
     assert.equal((await visit()).state, 'waiting');
-    assert.equal(suspect.state, 'client_packet_out_of_order');
+    assert.equal(suspect.state, 'refused');
     assert.equal((await visit()).state, 'waiting');
     assert.deepEqual(
       waiting.slice(0, 3).map(({ state }) => state),
@@ -131,9 +143,9 @@ describe('connections', () => {
     const { visit } = door({ addressMaxConnections: 2, routeMaxHandshakes: 1 });
     await visit('192.0.2.1');
     const [own, others] = [await visit('192.0.2.1'), await visit('192.0.2.2')];
-    for (const { stay } of [own, others]) stay.spoke(new ProxyError('client_packet_out_of_order', 'spoke'));
+    for (const one of [own, others]) beSuspect(one);
     assert.equal((await visit('192.0.2.1')).state, 'waiting');
-    assert.deepEqual([own.state, others.state], ['client_packet_out_of_order', 'waiting']);
+    assert.deepEqual([own.state, others.state], ['refused', 'suspect']);
     assert.equal((await visit('192.0.2.1')).state, 'address_full');
   });
 
@@ -194,8 +206,8 @@ describe('handshakes', () => {
     const { visit, pass, settle, admission } = door({ routeMaxHandshakes: 1 });
     const first = await visit();
     const suspects = await Promise.all(Array.from({ length: 5 }, () => visit()));
-    for (const { stay } of suspects) stay.spoke(new ProxyError('client_packet_out_of_order', 'spoke'));
-    const refused = () => suspects.filter(({ state }) => state === 'client_packet_out_of_order').length;
+    for (const one of suspects) beSuspect(one);
+    const refused = () => suspects.filter(({ state }) => state === 'refused').length;
     assert.deepEqual([refused(), admission.waiting().get('a')], [0, 5]);
     first.permit?.handshakeEnded(false);
     await settle();
@@ -205,6 +217,34 @@ describe('handshakes', () => {
     await pass(200);
     assert.deepEqual([refused(), admission.waiting().get('a')], [5, 0]);
     assert.equal((await visit()).state, 'in');
+  });
+
+  test('one that does not speak MySQL is told so at once, but in a flood of them in its turn, and holds no slot meanwhile', async () => {
+    const { visit, pass, settle, admission } = door({ routeMaxHandshakes: 8 });
+    const [first, ...others] = await Promise.all(Array.from({ length: 8 }, () => visit()));
+    beSuspect(first);
+    await settle();
+    assert.equal(first?.state, 'refused');
+    for (const one of others) beSuspect(one);
+    await settle();
+    const refused = () => others.filter(({ state }) => state === 'refused').length;
+    assert.deepEqual([refused(), admission.waiting().get('a')], [5, 2]);
+    const next = await Promise.all(Array.from({ length: 8 }, () => visit()));
+    await pass(100);
+    assert.deepEqual(new Set(next.map(({ state }) => state)), new Set(['in']));
+    assert.equal(refused(), 5);
+    await pass(5_000);
+    assert.deepEqual([refused(), admission.waiting().get('a')], [7, 0]);
+  });
+
+  test('that come to nothing free their slots slower where more wait than there are slots', async () => {
+    const { visit, pass } = door({ routeMaxHandshakes: 40 });
+    const first = await Promise.all(Array.from({ length: 40 }, () => visit()));
+    const next = await Promise.all(Array.from({ length: 41 }, () => visit()));
+    for (const { permit } of first) permit?.handshakeEnded(true);
+    await pass(200);
+    const inside = next.filter(({ state }) => state === 'in').length;
+    assert.ok(inside > 5 && inside < 20, `${inside} are in`);
   });
 
   test('one that leaves while it waits takes no place any more', async () => {
@@ -259,6 +299,18 @@ describe('handshakes', () => {
     assert.equal(second.state, 'in');
   });
 
+  test('that may not begin because of their address cost nothing', async () => {
+    const { visit, settle } = door({ addressMaxHandshakes: 1 });
+    const other = await visit('192.0.2.2');
+    await visit('192.0.2.1');
+    assert.equal((await visit('192.0.2.1')).state, 'waiting');
+    const turns = mock.method(globalThis, 'setImmediate');
+    other.permit?.ended();
+    await settle();
+    assert.ok(turns.mock.callCount() <= 1, `${turns.mock.callCount()} turns of the event loop`);
+    turns.mock.restore();
+  });
+
   test('that take long are hurried only while others wait', async () => {
     const { visit, pass } = door({ routeMaxHandshakes: 2 });
     const [slow, later] = [await visit(), await visit()];
@@ -293,14 +345,19 @@ describe('handshakes', () => {
   });
 });
 
-test('in a flood those that waited too long are refused a few at a time, afterwards all', async () => {
+test('in a flood those that waited too long are refused a few at a time, the latest first; afterwards all', async () => {
   const { visit, pass } = door({ routeMaxHandshakes: 10 });
-  const begun = await Promise.all(Array.from({ length: 10 }, () => visit('192.0.2.1')));
-  const waiting = await Promise.all(Array.from({ length: 200 }, () => visit('192.0.2.1')));
+  const many = (count: number) => Promise.all(Array.from({ length: count }, () => visit('192.0.2.1')));
+  const begun = await many(10);
+  const early = await many(100);
+  await pass(1_000);
+  const late = await many(100);
   const comers: Visit[] = [];
   const flood = async (milliseconds: number) => {
     for (let passed = 0; passed < milliseconds; passed += 50) {
-      const inside = [...begun, ...waiting, ...comers].filter(({ state }) => state === 'in').slice(0, 3);
+      const inside = [...begun, ...early, ...late, ...comers]
+        .filter(({ state }) => state === 'in')
+        .slice(0, 3);
       for (const one of inside) {
         one.state = 'ended';
         one.permit?.ended();
@@ -309,13 +366,17 @@ test('in a flood those that waited too long are refused a few at a time, afterwa
       await pass(50);
     }
   };
-  const refused = () => waiting.filter(({ state }) => state === 'handshake_not_begun').length;
-  await flood(8_900);
-  assert.equal(refused(), 0);
-  await flood(1_000);
-  assert.ok(refused() > 0 && refused() <= 3, `${refused()} were refused`);
+  const refused = (visits: readonly Visit[]) =>
+    visits.filter(({ state }) => state === 'handshake_not_begun').length;
+  await flood(7_900);
+  assert.equal(refused([...early, ...late, ...comers]), 0);
+  await flood(2_100);
+  const before = refused(early);
+  await flood(5_000);
+  assert.equal(refused(early), before, 'those that came with the flood have waited for long already');
+  assert.ok(refused(late) > 1 && refused(late) <= 4, `${refused(late)} were refused`);
   await pass(4_000);
-  assert.ok(refused() > 150, `${refused()} were refused`);
+  assert.ok(refused([...early, ...late]) > 150);
 });
 
 test('a reload: new limits hold for those that come, and those that wait get in by a higher one', async () => {
@@ -368,7 +429,7 @@ test('many visits in any order leave nothing behind', async () => {
     else {
       const one = visits[random(Math.max(visits.length, 1))];
       const kind = random(4);
-      if (kind === 0) one?.stay.spoke(new ProxyError('client_packet_out_of_order', 'spoke'));
+      if (kind === 0) beSuspect(one);
       else if (kind === 1) one?.permit?.handshakeEnded(random(2) === 0);
       else if (kind === 2) one?.permit?.ended();
       else if (one?.state === 'waiting') {
