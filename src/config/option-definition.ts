@@ -27,6 +27,9 @@ export interface ListRule<Value> {
   readonly arrange?: (values: readonly Value[]) => readonly Value[];
 }
 
+/** Each value is given by itself; in an environment variable alone, commas separate them. */
+export const repeatable = { commas: false } as const;
+
 export interface OptionDefinition<
   Name extends string = string,
   Scope extends OptionScope = OptionScope,

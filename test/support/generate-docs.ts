@@ -53,7 +53,7 @@ function configurationPage(): string {
 
 const introduction = `# Configuration
 
-<!-- Generated from src/config/option-table.ts by "npm run docs". Edit that file instead. -->
+<!-- Generated from src/config/options/ by "npm run docs". Edit the files there instead. -->
 
 Every option can be given in four places. The first that has it wins:
 
