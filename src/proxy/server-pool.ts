@@ -1,9 +1,10 @@
-/** The servers of a route: which one a connection tries next, how many connections each has, and which are left out. */
+/** The servers of a route: which one a connection tries next, and how many connections may be open. */
 import { performance } from 'node:perf_hooks';
 import type { CancelSignal } from '../cancellation.js';
 import { type Address, formatAddress, type RoutingStrategy } from '../config/model.js';
 import { ProxyError } from '../errors.js';
 import type { ServerConnections, ServerHealth } from '../observe/events.js';
+import { type Attempt, PooledServer } from './pooled-server.js';
 import { timeLimit } from './time-limit.js';
 
 export interface ServerPoolOptions {
@@ -29,31 +30,6 @@ export interface Turn {
   readonly onFull: () => void;
 }
 
-/** A server that fails once is left out for that long, in milliseconds; each further failure doubles it. */
-const FIRST_BACK_OFF_MS = 1_000;
-const LONGEST_BACK_OFF_MS = 60_000;
-/** Back-off is up to that much shorter, so that several proxies do not come back all at once. */
-const JITTER = 0.25;
-
-/** What is known of one server. It outlives reloads: connections from before one are still open. */
-interface PooledServer {
-  readonly address: Address;
-  /** `HOST:PORT`. */
-  readonly name: string;
-  state: 'unknown' | 'up' | 'down';
-  /** Open ones, from the choice until the socket is closed. */
-  connections: number;
-  /** Those of attempts that were under way together count once. Forgotten when the server has been up for a while. */
-  failures: number;
-  /** Since when it is up; of `now()`. */
-  upSince: number;
-  /** Of the latest one, and until when the server is left out; of `now()`. */
-  failedAt: number;
-  retryAt: number;
-  /** Place in the order in which servers were chosen; 0: never. */
-  chosen: number;
-}
-
 export class ServerPool {
   readonly #options: ServerPoolOptions;
   readonly #now: () => number;
@@ -72,8 +48,8 @@ export class ServerPool {
       (before === undefined ? [] : before.#servers).map((server) => [server.name, server]),
     );
     const byName = new Map(options.servers.map((address) => [formatAddress(address), address]));
-    this.#servers = [...byName].map(([name, address]) => known.get(name) ?? unknownServer(name, address));
-    for (const server of this.#servers) server.retryAt = Math.min(server.retryAt, this.#now());
+    this.#servers = [...byName].map(([name, address]) => known.get(name) ?? new PooledServer(address));
+    for (const server of this.#servers) server.endBackOff(this.#now());
     this.#lastChosen = before === undefined ? 0 : before.#lastChosen;
     this.#queue = before === undefined ? [] : before.#queue;
   }
@@ -149,9 +125,9 @@ export class ServerPool {
     if (server === undefined) return undefined;
     this.#markChosen(server);
     server.connections += 1;
-    const isTrial = server.state === 'down' && this.#isCandidate(server);
+    const isTrial = server.isDown && this.#isCandidate(server);
     // While one connection tries it, others do not.
-    if (isTrial) server.retryAt = this.#now() + this.#backOff(server);
+    if (isTrial) server.backOff(this.#now(), this.#random());
     return new ServerAttempt(this, server, isTrial ? 'trial' : 'client', this.#now());
   }
 
@@ -170,8 +146,7 @@ export class ServerPool {
 
   /** Milliseconds until the server, which is down, is to be tried again; undefined where it is not down. */
   backOffLeft(name: string): number | undefined {
-    const server = this.#find(name);
-    return server?.state === 'down' ? Math.max(0, server.retryAt - this.#now()) : undefined;
+    return this.#find(name)?.backOffLeft(this.#now());
   }
 
   /** Open connections of each server. */
@@ -187,31 +162,20 @@ export class ServerPool {
 
   /** @internal Called by attempts. */
   greeted({ server }: ServerAttempt): void {
-    if (server.state === 'unknown') this.#becomeUp(server, 'client');
+    if (server.greeted(this.#now())) this.#tell(server, { changed: true, by: 'client' });
   }
 
   /** @internal Called by attempts. */
-  succeeded({ server, kind, startedAt }: ServerAttempt): void {
-    // An old connection that still made it says nothing of those to come.
-    if (server.state === 'up' || startedAt < server.failedAt) return;
-    this.#becomeUp(server, kind === 'check' ? 'check' : 'client');
+  succeeded(attempt: ServerAttempt): void {
+    const { server, by } = attempt;
+    if (server.succeeded(attempt, this.#now())) this.#tell(server, { changed: true, by });
   }
 
   /** @internal Called by attempts. */
-  failed({ server, kind, startedAt }: ServerAttempt, error: ProxyError): void {
-    const changed = server.state !== 'down';
-    // The same fall as seen by another connection.
-    if (changed && startedAt < server.failedAt) return;
-    // Connections that try it for want of another do not make it stay out longer.
-    if (changed || kind !== 'client') {
-      // One that falls as often as it rises, being full for one, comes back ever more slowly.
-      const isForgotten = server.state === 'up' && this.#now() - server.upSince >= LONGEST_BACK_OFF_MS;
-      server.failures = isForgotten ? 1 : server.failures + 1;
-      server.retryAt = this.#now() + this.#backOff(server);
-    }
-    server.state = 'down';
-    server.failedAt = this.#now();
-    this.#tell(server, { changed, by: kind === 'check' ? 'check' : 'client', error });
+  failed(attempt: ServerAttempt, error: ProxyError): void {
+    const { server, by } = attempt;
+    const changed = server.failed(attempt, this.#now(), this.#random());
+    if (changed !== undefined) this.#tell(server, { changed, by, error });
   }
 
   /** The best of those that were not tried: one that is not left out, else the one whose failure is longest ago. */
@@ -231,25 +195,13 @@ export class ServerPool {
     return a.connections - b.connections || turn;
   };
 
-  #isCandidate({ state, retryAt }: PooledServer): boolean {
-    return state !== 'down' || (!this.#options.isChecked && this.#now() >= retryAt);
+  #isCandidate(server: PooledServer): boolean {
+    return !server.isDown || (!this.#options.isChecked && server.backOffLeft(this.#now()) === 0);
   }
 
   #markChosen(server: PooledServer): void {
     this.#lastChosen += 1;
     server.chosen = this.#lastChosen;
-  }
-
-  /** Milliseconds. */
-  #backOff({ failures }: PooledServer): number {
-    const full = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), LONGEST_BACK_OFF_MS);
-    return full * (1 - JITTER * this.#random());
-  }
-
-  #becomeUp(server: PooledServer, by: ServerHealth['by']): void {
-    server.state = 'up';
-    server.upSince = this.#now();
-    this.#tell(server, { changed: true, by });
   }
 
   #tell({ name }: PooledServer, health: Pick<ServerHealth, 'changed' | 'by' | 'error'>): void {
@@ -263,16 +215,15 @@ export class ServerPool {
 }
 
 /** One attempt to reach a server, and the connection that it leads to. */
-export class ServerAttempt {
+export class ServerAttempt implements Attempt {
   /** @internal */
   readonly server: PooledServer;
-  /** `trial`: of a client, after a back-off, to see whether the server is back. */
-  readonly kind: 'client' | 'trial' | 'check';
+  readonly kind: Attempt['kind'];
   readonly startedAt: number;
   readonly #pool: ServerPool;
   #isOpen = true;
 
-  constructor(pool: ServerPool, server: PooledServer, kind: ServerAttempt['kind'], startedAt: number) {
+  constructor(pool: ServerPool, server: PooledServer, kind: Attempt['kind'], startedAt: number) {
     this.#pool = pool;
     this.server = server;
     this.kind = kind;
@@ -285,6 +236,11 @@ export class ServerAttempt {
 
   get name(): string {
     return this.server.name;
+  }
+
+  /** Who makes it, for observers. */
+  get by(): ServerHealth['by'] {
+    return this.kind === 'check' ? 'check' : 'client';
   }
 
   /** What comes after the greeting may still fail, so it does not bring a server back that was left out. */
@@ -307,20 +263,6 @@ export class ServerAttempt {
     this.#isOpen = false;
     this.server.connections -= 1;
     this.#pool.closed();
-  };
-}
-
-function unknownServer(name: string, address: Address): PooledServer {
-  return {
-    address,
-    name,
-    state: 'unknown',
-    connections: 0,
-    failures: 0,
-    upSince: Number.NEGATIVE_INFINITY,
-    failedAt: Number.NEGATIVE_INFINITY,
-    retryAt: Number.NEGATIVE_INFINITY,
-    chosen: 0,
   };
 }
 

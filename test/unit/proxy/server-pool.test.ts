@@ -164,25 +164,6 @@ describe('least-connections', () => {
 });
 
 describe('back-off', () => {
-  it('doubles from a second to a minute, and begins anew when the server has been up for a minute', () => {
-    const { pool, failed, works, clock } = poolOf('first-available');
-    const left = () => {
-      failed('a');
-      return pool.backOffLeft('a:1');
-    };
-    assert.deepEqual(
-      Array.from({ length: 8 }, left),
-      [1, 2, 4, 8, 16, 32, 60, 60].map((s) => s * 1000),
-    );
-    works('a');
-    assert.equal(pool.backOffLeft('a:1'), undefined);
-    clock.now = 59_999;
-    assert.equal(left(), 60_000);
-    works('a');
-    clock.now += 60_000;
-    assert.equal(left(), 1000);
-  });
-
   it('is up to a quarter shorter, by chance', () => {
     const { pool, failed } = poolOf('first-available', { random: 1 });
     failed('a');
