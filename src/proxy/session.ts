@@ -6,7 +6,6 @@ import { type ErrorCode, ProxyError, serverRefusal, toProxyError } from '../erro
 import {
   type CloseReason,
   type ConnectionRecord,
-  newConnectionRecord,
   type Observer,
   PASSED_THROUGH,
   PLAINTEXT,
@@ -14,7 +13,8 @@ import {
 import { isErr } from '../wire/replies.js';
 import { announcementOf } from './announce-client.js';
 import { BoundaryStop } from './boundary-stop.js';
-import { type ClientEnd, clientAddressOf, clientHostOf } from './client-address.js';
+import { type ClientEnd, clientHostOf } from './client-address.js';
+import { newClientRecord } from './client-record.js';
 import { isFaultOfServer, type OpenedServer, openOneOf } from './fail-over.js';
 import { dismissClient } from './farewell.js';
 import type { HandshakeContext } from './greet-client.js';
@@ -81,12 +81,7 @@ export class Session {
     ignoreErrors(socket);
     const { isUnix, remoteAddress } = options.client;
     this.#route = options.currentRoute();
-    this.#record = newConnectionRecord({
-      id: options.id,
-      route: this.#route.config.name,
-      clientAddress: clientAddressOf(options.client),
-      via: options.client.proxied?.via ?? '',
-    });
+    this.#record = newClientRecord(options.id, this.#route.config.name, options.client);
     this.#client = {
       port: this.#clientPort(socket),
       isUnix,

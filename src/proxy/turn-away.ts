@@ -1,10 +1,11 @@
 /** Ends a connection that no server is bothered with: its client hears why in place of a greeting, and the observers of it all. */
 import type { Socket } from 'node:net';
 import type { ProxyError } from '../errors.js';
-import { newConnectionRecord, type Observer } from '../observe/events.js';
+import type { Observer } from '../observe/events.js';
 import { encodePacket } from '../wire/framing.js';
 import { encodeErr } from '../wire/replies.js';
-import { type ClientEnd, clientAddressOf } from './client-address.js';
+import type { ClientEnd } from './client-address.js';
+import { newClientRecord } from './client-record.js';
 import { farewell } from './farewell.js';
 import { ignoreErrors } from './legs.js';
 
@@ -24,12 +25,7 @@ export async function turnAway(
   observer: Observer,
 ): Promise<void> {
   ignoreErrors(socket);
-  const record = newConnectionRecord({
-    id,
-    route,
-    clientAddress: clientAddressOf(client),
-    via: client.proxied?.via ?? '',
-  });
+  const record = newClientRecord(id, route, client);
   observer.opened?.(record);
   observer.failed?.(record, error);
   if (error.code === 'client_gone') socket.destroy();
