@@ -20,7 +20,7 @@ import { makeCrl } from '../support/revocation-list.js';
 import { freePort, type RealServer, startServer } from '../support/servers.js';
 import { createAccount } from './accounts.js';
 import { installIdentity } from './bad-certificates.js';
-import { connectFromOtherLoopback, detourTo, strictServer } from './other-loopback.js';
+import { connectFromOtherLoopback, startStrictServer } from './other-loopback.js';
 import { orSkip, stopServer } from './real-server.js';
 
 interface Finding {
@@ -575,15 +575,11 @@ test('every cipher that a server accepts, and nothing else', async (t) => {
 });
 
 test('host blocked', async (t) => {
-  const server = orSkip(t, await startOpenServer('mysql9', { ...strictServer, tls: serverTls }));
-  if (server === undefined) return;
-  const detour = await detourTo(server);
-  t.after(async () => {
-    await detour.close();
-    await server.stop();
-  });
-  for (let broken = 0; broken < 5; broken++) await breakOff(server);
-  const diagnosis = await diagnose(`127.0.0.1:${detour.port}`, ...trusting);
+  const strict = orSkip(t, await startStrictServer('mysql9', { tls: serverTls }));
+  if (strict === undefined) return;
+  t.after(() => strict.close());
+  for (let broken = 0; broken < 5; broken++) await breakOff(strict.server);
+  const diagnosis = await diagnose(`127.0.0.1:${strict.detour.port}`, ...trusting);
   assert.deepEqual([errorsOf(diagnosis), diagnosis.exitCode], [['server_host_blocked'], 2]);
 });
 

@@ -9,20 +9,18 @@ import { makeCertificates } from '../support/certificates.js';
 import { makeTemporaryFolder } from '../support/clean-up.js';
 import { serverKinds } from '../support/downloads.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
-import { type RealServer, startServer } from '../support/servers.js';
 import { inParallel, waysToLeaveEarly, waysToLeaveLate } from './abandoned-connections.js';
-import { type Account, createAccount } from './accounts.js';
 import {
+  assertNothingCounted,
   connectFromOtherLoopback,
   countedErrors,
-  type Detour,
-  detourTo,
   forgetErrors,
-  strictServer,
+  type StrictServer,
+  startStrictServer,
   whenNoLoginIsPending,
 } from './other-loopback.js';
 import { type ProxyUnderTest, startProxyUnderTest } from './proxy-under-test.js';
-import { nameOf, orSkip, overTls, stopServer } from './real-server.js';
+import { nameOf, orSkip, overTls } from './real-server.js';
 
 const certificates = makeCertificates(makeTemporaryFolder());
 const connectionsPerWay = 50;
@@ -30,10 +28,7 @@ const legs = ['TLS', 'PASSTHROUGH'] as const;
 /** In PASSTHROUGH the proxy has no say any more once client and server talk to each other. */
 const ways = { TLS: { ...waysToLeaveEarly, ...waysToLeaveLate }, PASSTHROUGH: waysToLeaveEarly };
 
-interface Setup {
-  readonly server: RealServer;
-  readonly detour: Detour;
-  readonly account: Account;
+interface Setup extends StrictServer {
   readonly options: Readonly<Record<(typeof legs)[number], ProxyOptions>>;
   readonly proxies: Readonly<Record<(typeof legs)[number], ProxyUnderTest>>;
 }
@@ -42,16 +37,14 @@ for (const kind of serverKinds) {
   describe(nameOf[kind], () => {
     let setup: Setup | Unavailable;
     before(async () => {
-      const secureOnly = kind === 'mysql56' ? [] : ['--require-secure-transport=ON'];
-      const extraArgs = [...strictServer.extraArgs, ...secureOnly];
-      const server = await startServer(kind, { ...strictServer, tls: certificates.serverTls, extraArgs });
-      setup = isUnavailable(server) ? server : await prepare(server);
+      const extraArgs = kind === 'mysql56' ? [] : ['--require-secure-transport=ON'];
+      const started = await startStrictServer(kind, { tls: certificates.serverTls, extraArgs });
+      setup = isUnavailable(started) ? started : await prepare(started);
     });
     after(async () => {
       if (isUnavailable(setup)) return;
       for (const proxy of Object.values(setup.proxies)) await proxy.close();
-      await setup.detour.close();
-      await stopServer(setup.server);
+      await setup.close();
     });
 
     test('blocks a host that breaks off three connections, when there is no proxy between', async (t) => {
@@ -96,8 +89,7 @@ for (const kind of serverKinds) {
 
 async function assertLetsIn({ server, account }: Setup, proxy: ProxyUnderTest): Promise<void> {
   await proxy.quiet();
-  await whenNoLoginIsPending(server);
-  assert.equal(await countedErrors(server), 0);
+  await assertNothingCounted(server);
   // mysql2 can not speak TLS with 5.6; through PASSTHROUGH it has to speak it with the others.
   const ssl = server.kind === 'mysql56' ? {} : { ssl: { ca: certificates.ca.certificate } };
   const connection = await createConnection({ host: proxy.host, port: proxy.port, ...account, ...ssl });
@@ -123,9 +115,8 @@ async function letClientsTimeOut(setup: Setup, leg: (typeof legs)[number]): Prom
   }
 }
 
-async function prepare(server: RealServer): Promise<Setup> {
-  const detour = await detourTo(server);
-  const account = await createAccount(server, 'app');
+async function prepare(strict: StrictServer): Promise<Setup> {
+  const { server, detour } = strict;
   const { host, port } = detour;
   const options = {
     TLS: {
@@ -139,5 +130,5 @@ async function prepare(server: RealServer): Promise<Setup> {
     TLS: await startProxyUnderTest(options.TLS),
     PASSTHROUGH: await startProxyUnderTest(options.PASSTHROUGH),
   };
-  return { server, detour, account, options, proxies };
+  return { ...strict, options, proxies };
 }

@@ -2,10 +2,14 @@
  * Lets a server see its client as 127.0.0.2. Servers count broken connections for every host except 127.0.0.1, and the
  * kernel gives a connection to any address of 127.0.0.0/8 the source 127.0.0.1.
  */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RealServer, ServerOptions } from '../support/servers.js';
+import type { ServerKind } from '../support/downloads.js';
+import { isUnavailable, type Unavailable } from '../support/programs.js';
+import { type RealServer, type ServerOptions, startServer } from '../support/servers.js';
+import { type Account, createAccount } from './accounts.js';
 
 const otherLoopback = '127.0.0.2';
 
@@ -61,6 +65,33 @@ export const strictServer = {
   extraArgs: ['--max-connect-errors=3', '--performance-schema=1'],
 } as const satisfies ServerOptions;
 
+/** Such a server, and the way to it on which broken connections are counted. */
+export interface StrictServer {
+  readonly server: RealServer;
+  readonly detour: Detour;
+  /** With the server's own favourite plugin. */
+  readonly account: Account;
+  /** Ends the detour and the server. */
+  close(): Promise<void>;
+}
+
+/** `extraArgs` are given besides those that make it strict. */
+export async function startStrictServer(
+  kind: ServerKind,
+  { extraArgs = [], ...options }: ServerOptions,
+): Promise<StrictServer | Unavailable> {
+  const args = [...strictServer.extraArgs, ...extraArgs];
+  const server = await startServer(kind, { ...strictServer, ...options, extraArgs: args });
+  if (isUnavailable(server)) return server;
+  const detour = await detourTo(server);
+  const account = await createAccount(server, 'app');
+  const close = async () => {
+    await detour.close();
+    await server.stop();
+  };
+  return { server, detour, account, close };
+}
+
 export async function forgetErrors(server: RealServer): Promise<void> {
   await server.sql('TRUNCATE TABLE performance_schema.host_cache');
 }
@@ -69,4 +100,10 @@ export async function forgetErrors(server: RealServer): Promise<void> {
 export async function whenNoLoginIsPending(server: RealServer): Promise<void> {
   const pending = "SELECT 1 FROM information_schema.processlist WHERE user = 'unauthenticated user'";
   while ((await server.sql(pending)).length > 0) await delay(20);
+}
+
+/** Every connection from the other address was ended in good order. */
+export async function assertNothingCounted(server: RealServer): Promise<void> {
+  await whenNoLoginIsPending(server);
+  assert.equal(await countedErrors(server), 0);
 }

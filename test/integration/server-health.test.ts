@@ -11,13 +11,7 @@ import { makeTemporaryFolder } from '../support/clean-up.js';
 import type { ServerKind } from '../support/downloads.js';
 import { type RealServer, type ServerOptions, startServer } from '../support/servers.js';
 import { type Account, createAccount } from './accounts.js';
-import {
-  countedErrors,
-  detourTo,
-  forgetErrors,
-  strictServer,
-  whenNoLoginIsPending,
-} from './other-loopback.js';
+import { assertNothingCounted, detourTo, forgetErrors, strictServer } from './other-loopback.js';
 import { type ProxyUnderTest, startProxyUnderTest } from './proxy-under-test.js';
 import { nameOf, orSkip, overTls } from './real-server.js';
 
@@ -243,8 +237,7 @@ for (const kind of ['mysql56', 'mysql9', 'mariadb'] as const) {
       const at = succeeded();
       await until(() => succeeded() >= at + 5, 'checks succeed again');
       await proxy.close();
-      await whenNoLoginIsPending(server);
-      assert.equal(await countedErrors(server), 0);
+      await assertNothingCounted(server);
       assert.deepEqual(
         proxy.checks.filter(({ result }) => result === 'denied'),
         [],

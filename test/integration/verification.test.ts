@@ -8,8 +8,7 @@ import type { ProxyOptions } from '../../src/index.js';
 import { issueCertificate, makeCertificates, saveIdentity } from '../support/certificates.js';
 import { makeTemporaryFolder } from '../support/clean-up.js';
 import { isUnavailable, type Unavailable } from '../support/programs.js';
-import { type RealServer, startServer } from '../support/servers.js';
-import { type Account, createAccount, warmUp } from './accounts.js';
+import { type Account, warmUp } from './accounts.js';
 import {
   installAndLetExpire,
   installIdentity,
@@ -18,15 +17,13 @@ import {
   type ServerIdentities,
 } from './bad-certificates.js';
 import {
-  countedErrors,
-  type Detour,
-  detourTo,
+  assertNothingCounted,
   forgetErrors,
-  strictServer,
-  whenNoLoginIsPending,
+  type StrictServer,
+  startStrictServer,
 } from './other-loopback.js';
 import { startProxyUnderTest } from './proxy-under-test.js';
-import { nameOf, orSkip, stopServer } from './real-server.js';
+import { nameOf, orSkip } from './real-server.js';
 
 const folder = makeTemporaryFolder();
 const certificates = makeCertificates(folder);
@@ -123,11 +120,8 @@ const cases: readonly Case[] = [
   },
 ];
 
-interface Setup {
-  readonly server: RealServer;
+interface Setup extends StrictServer {
   readonly files: { ca: string; cert: string; key: string };
-  readonly detour: Detour;
-  readonly account: Account;
   shown: keyof ServerIdentities;
 }
 
@@ -138,9 +132,7 @@ for (const kind of ['mysql9', 'mariadb'] as const) {
       setup = await prepare(kind);
     });
     after(async () => {
-      if (isUnavailable(setup)) return;
-      await setup.detour.close();
-      await stopServer(setup.server);
+      if (!isUnavailable(setup)) await setup.close();
     });
 
     for (const { what, shows, trusts, refusal, only } of cases) {
@@ -251,8 +243,7 @@ async function assertRefuses(setup: Setup, options: ProxyOptions, reason: RegExp
   } finally {
     await proxy.close();
   }
-  await whenNoLoginIsPending(setup.server);
-  assert.equal(await countedErrors(setup.server), 0);
+  await assertNothingCounted(setup.server);
 }
 
 async function prepare(kind: 'mysql9' | 'mariadb'): Promise<Setup | Unavailable> {
@@ -260,9 +251,8 @@ async function prepare(kind: 'mysql9' | 'mariadb'): Promise<Setup | Unavailable>
   const files = { ca, cert: path.join(folder, `${kind}.pem`), key: path.join(folder, `${kind}-key.pem`) };
   copyFileSync(serverTls.cert, files.cert);
   copyFileSync(serverTls.key, files.key);
-  const server = await startServer(kind, { ...strictServer, tls: files });
-  if (isUnavailable(server)) return server;
-  const account = await createAccount(server, 'app');
-  if (kind === 'mysql9') await warmUp(server, account, certificates);
-  return { server, files, detour: await detourTo(server), account, shown: 'good' };
+  const started = await startStrictServer(kind, { tls: files });
+  if (isUnavailable(started)) return started;
+  if (kind === 'mysql9') await warmUp(started.server, started.account, certificates);
+  return { ...started, files, shown: 'good' };
 }
