@@ -770,6 +770,10 @@ const MAX_WHAT_LENGTH = 300;
 /** Anything thrown becomes a ProxyError; what is not one already is a bug and says so. */
 export function toProxyError(thrown: unknown): ProxyError {
   if (thrown instanceof ProxyError) return thrown;
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return new ProxyError('internal_error', text, { cause: thrown });
+  return new ProxyError('internal_error', messageOf(thrown), { cause: thrown });
+}
+
+/** What is to be said of anything thrown, such as `EACCES: permission denied, open '/x'`. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -1,6 +1,7 @@
 /** The proxy with what belongs to it: metrics and the admin listener. The command line and programs both start it here. */
 import type { ProxyConfig } from './config/model.js';
 import { assertNoRestartNeeded } from './config/restart-needed.js';
+import { messageOf } from './errors.js';
 import type { ListeningSockets } from './listening-socket.js';
 import { type AdminServer, startAdminServer } from './observe/admin-server.js';
 import type { CommandChange } from './observe/command-statistics.js';
@@ -120,6 +121,5 @@ export async function startService(
 const ADMIN = 'admin';
 
 function adminFailure(error: unknown): never {
-  const reason = error instanceof Error ? error.message : String(error);
-  throw new Error(`can not listen for --admin-listen: ${reason}`, { cause: error });
+  throw new Error(`can not listen for --admin-listen: ${messageOf(error)}`, { cause: error });
 }

@@ -66,16 +66,12 @@ export interface ExposurePolicy {
  * Checks a server's packet before the client sees it and answers. `plugin` is the one that the packet belongs to, or
  * switches to. Throws ProxyError `cleartext_refused` or `unknown_exchange_refused`.
  */
-export function assertQuestionIsSafe(
-  plugin: string,
-  question: AuthReply,
-  { legs, allowCleartext }: ExposurePolicy,
-): void {
+export function assertQuestionIsSafe(plugin: string, question: AuthReply, policy: ExposurePolicy): void {
   if (CLEARTEXT_PLUGINS.has(plugin)) {
-    if (!allowCleartext && !areBothPrivate(legs)) throw cleartextRefusal(plugin, legs);
+    assertMayGoInClear(plugin, policy);
     return;
   }
-  if (!isServerLegExposed(legs)) return;
+  if (!isServerLegExposed(policy.legs)) return;
   if (!isKnownQuestion(plugin, question)) throw unknownExchange(plugin);
 }
 
@@ -95,17 +91,13 @@ function isKnownQuestion(plugin: string, question: AuthReply): boolean {
  * Checks a client's answer, or the auth response of its login, before the server gets it as it is. `plugin` is the one
  * that the answer is for. Throws ProxyError `cleartext_refused` or `unknown_exchange_refused`.
  */
-export function assertAnswerIsSafe(
-  plugin: string,
-  answer: Buffer,
-  { legs, allowCleartext }: ExposurePolicy,
-): void {
+export function assertAnswerIsSafe(plugin: string, answer: Buffer, policy: ExposurePolicy): void {
   if (isEmptyPassword(answer)) return;
   if (CLEARTEXT_PLUGINS.has(plugin)) {
-    if (!allowCleartext && !areBothPrivate(legs)) throw cleartextRefusal(plugin, legs);
+    assertMayGoInClear(plugin, policy);
     return;
   }
-  if (!isServerLegExposed(legs) || TICKET_PLUGINS.has(plugin)) return;
+  if (!isServerLegExposed(policy.legs) || TICKET_PLUGINS.has(plugin)) return;
   if (!SCRAMBLE_LENGTHS.get(plugin)?.includes(answer.length)) throw unknownExchange(plugin);
 }
 
@@ -132,12 +124,14 @@ function areBothPrivate({ client, server }: Legs): boolean {
   return isPrivate(client) && isPrivate(server);
 }
 
-function cleartextRefusal(plugin: string, legs: Legs): ProxyError {
+/** Throws ProxyError `cleartext_refused`. */
+function assertMayGoInClear(plugin: string, { legs, allowCleartext }: ExposurePolicy): void {
+  if (allowCleartext || areBothPrivate(legs)) return;
   const plaintext = [
     ...(isPrivate(legs.client) ? [] : ['client']),
     ...(isPrivate(legs.server) ? [] : ['server']),
   ];
-  return new ProxyError(
+  throw new ProxyError(
     'cleartext_refused',
     `${plugin} sends the password in clear, and the ${plaintext.join(' leg and the ')} leg is in plaintext`,
   );

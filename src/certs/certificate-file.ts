@@ -1,7 +1,7 @@
 /** Reads the certificates and keys of PEM files. */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { reason } from './certificate-folder.js';
+import { messageOf } from '../errors.js';
 import { CertsError } from './certs-error.js';
 import { holdsPrivateKey, isEncrypted, opensslReason, pemCertificates } from './pem.js';
 
@@ -91,5 +91,5 @@ export function unreadable(file: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT' || code === 'ENOTDIR') return `"${file}" does not exist; check the path`;
   if (code === 'EACCES') return `"${file}" can't be read by this user; run this as the user who may`;
-  return `"${file}" can't be read: ${reason(error)}`;
+  return `"${file}" can't be read: ${messageOf(error)}`;
 }

@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { messageOf } from '../errors.js';
 import { CertsError } from './certs-error.js';
 
 export const CA_FILE = 'ca.pem';
@@ -153,10 +154,7 @@ function statusOf(file: string): Stats | undefined {
 }
 
 function unwritable(error: unknown): CertsError {
-  return new CertsError(`can't write (${reason(error)}); check the directory, and who owns it and its files`);
-}
-
-/** What the system says, such as `EACCES: permission denied, open '/x'`. */
-export function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return new CertsError(
+    `can't write (${messageOf(error)}); check the directory, and who owns it and its files`,
+  );
 }

@@ -50,11 +50,11 @@ export function inspect(paths: readonly string[], now: Date): Inspection {
         try {
           certificates.push(...reportCertificates(file, now));
         } catch (error) {
-          problems.push(messageOf(error));
+          problems.push(problemIn(error));
         }
       }
     } catch (error) {
-      problems.push(messageOf(error));
+      problems.push(problemIn(error));
     }
   }
   return { certificates, keyPairs, problems };
@@ -105,7 +105,7 @@ function keyPairIn(folder: string): KeyPairReport | undefined {
       problems,
     };
   } catch (error) {
-    return { ...report, keyType: undefined, keyBits: undefined, problems: [messageOf(error)] };
+    return { ...report, keyType: undefined, keyBits: undefined, problems: [problemIn(error)] };
   }
 }
 
@@ -117,7 +117,8 @@ function statusOf(place: string): { isDirectory(): boolean } {
   }
 }
 
-function messageOf(error: unknown): string {
+/** What else is thrown is no problem of the files, but a bug. */
+function problemIn(error: unknown): string {
   if (error instanceof CertsError) return error.message;
   throw error;
 }

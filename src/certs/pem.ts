@@ -1,4 +1,5 @@
 /** What a PEM text holds, before OpenSSL reads it. */
+import { messageOf } from '../errors.js';
 
 /** The certificates of a PEM text, the first one first, unread: each may still be broken. */
 export function pemCertificates(text: string): readonly string[] {
@@ -16,6 +17,5 @@ export function isEncrypted(text: string): boolean {
 
 /** OpenSSL's words for what it can't read, without its numbers; they never quote the file. */
 export function opensslReason(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/^error:[0-9A-F]+:/, '');
+  return messageOf(error).replace(/^error:[0-9A-F]+:/, '');
 }

@@ -7,6 +7,7 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { messageOf } from '../errors.js';
 import { namesSerialOfIssuer, reissueCertificate } from './authority.js';
 import { certificateFacts } from './certificate-facts.js';
 import {
@@ -17,7 +18,7 @@ import {
   readPrivateKey,
   readText,
 } from './certificate-file.js';
-import { CA_FILE, CA_KEY_FILE, keyFileBeside, type NewFile, reason } from './certificate-folder.js';
+import { CA_FILE, CA_KEY_FILE, keyFileBeside, type NewFile } from './certificate-folder.js';
 import { CertsError } from './certs-error.js';
 import { isEncrypted } from './pem.js';
 import { caValidFor, DAY_MS, dayOf, daysUntil, type Validity, validFor } from './validity.js';
@@ -201,7 +202,7 @@ function modeOf(file: string): number {
   try {
     return statSync(file).mode & 0o7777;
   } catch (error) {
-    throw new CertsError(`can't look at "${file}": ${reason(error)}`);
+    throw new CertsError(`can't look at "${file}": ${messageOf(error)}`);
   }
 }
 

@@ -7,6 +7,7 @@ import { benchFlags, planFrom } from './bench-options.js';
 import { watchOn } from './bench-progress.js';
 import type { Command, CommandValues } from './command.js';
 import { canAsk, confirm } from './confirmation.js';
+import { jsonReport } from './json-report.js';
 import type { Outcome } from './outcome.js';
 import { listenForSignals } from './signals.js';
 
@@ -113,16 +114,8 @@ async function load(plan: LoadPlan, json: boolean): Promise<Outcome> {
 async function print(result: LoadResult, json: boolean): Promise<Outcome> {
   const { loadReportText } = await import('../load/report-text.js');
   const exitCode = result.leftBehind.length > 0 ? 1 : 0;
-  const text = json
-    ? `${JSON.stringify({ exitCode, ...result }, nullForUndefined)}\n`
-    : loadReportText(result);
-  process.stdout.write(text);
+  process.stdout.write(json ? jsonReport(exitCode, result) : loadReportText(result));
   return { exitCode };
-}
-
-/** Programs find every key, whatever could be measured. */
-function nullForUndefined(_key: string, value: unknown): unknown {
-  return value === undefined ? null : value;
 }
 
 function complain(text: string): void {

@@ -8,6 +8,7 @@ import type { Report } from '../doctor/examine.js';
 import type { Credentials } from '../doctor/login.js';
 import { type Command, type CommandValues, UsageError } from './command.js';
 import { flag, flagsOf, givenFlags, oneText } from './flags.js';
+import { jsonReport } from './json-report.js';
 import type { Outcome } from './outcome.js';
 
 const serverLegOptions = options.filter(({ scope }) => scope === 'server');
@@ -91,15 +92,8 @@ async function doctor(values: CommandValues): Promise<Outcome> {
   }
   if (isProxy) report = clientLegReport(report);
   const exitCode = exitCodeOf(report);
-  process.stdout.write(
-    json ? `${JSON.stringify({ exitCode, ...report }, nullForUndefined)}\n` : reportText(report),
-  );
+  process.stdout.write(json ? jsonReport(exitCode, report) : reportText(report));
   return { exitCode };
-}
-
-/** Programs find every key, whatever could be found out. */
-function nullForUndefined(_key: string, value: unknown): unknown {
-  return value === undefined ? null : value;
 }
 
 function exitCodeOf({ server, findings }: Report): 0 | 1 | 2 {

@@ -4,6 +4,7 @@ import { FileWatcher } from '../config/file-watcher.js';
 import { type Fingerprints, fingerprintsOf } from '../config/fingerprints.js';
 import { type ConfigSources, type LoadedConfig, loadConfig } from '../config/load.js';
 import type { ProxyConfig } from '../config/model.js';
+import { messageOf } from '../errors.js';
 import type { Logger } from '../observe/log.js';
 import type { Service } from '../service.js';
 
@@ -121,10 +122,6 @@ export function logWarnings(warnings: readonly ConfigProblem[], logger: Logger):
     const { option, fault } = warning;
     logger.warn({ option, ...(fault === undefined ? {} : { code: fault.code }) }, formatProblem(warning));
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function watchedFiles({ config, files }: LoadedConfig): readonly string[] {

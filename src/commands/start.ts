@@ -5,6 +5,7 @@ import { type ConfigSources, type LoadedConfig, loadConfig } from '../config/loa
 import type { ProxyConfig } from '../config/model.js';
 import { options } from '../config/option-table.js';
 import { printConfig } from '../config/print.js';
+import { messageOf } from '../errors.js';
 import { logObserver } from '../observe/connection-log.js';
 import { createLogger, type Log, type Logger } from '../observe/log.js';
 import { openFiles } from '../proxy/open-files.js';
@@ -17,7 +18,7 @@ import { growYoungGenerationWithChurn } from '../young-generation.js';
 import type { Command } from './command.js';
 import { flag, flagsOf, givenFlags, oneText } from './flags.js';
 import type { Outcome } from './outcome.js';
-import { createReloads, fingerprintsNow, logWarnings, messageOf } from './reloads.js';
+import { createReloads, fingerprintsNow, logWarnings } from './reloads.js';
 import { connectServiceManager } from './service-manager.js';
 import { listenForSignals, type ServiceSignals } from './signals.js';
 import { inheritedSockets, startSuccessor, takeOver } from './successor.js';

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { messageOf } from '../errors.js';
 import type { ConfigProblem, Origin } from './config-error.js';
 
 export type SourceNode = SourceMapping | SourceList | SourceScalar;
@@ -59,7 +60,7 @@ export function readConfigFile(path: string, origin: Origin): FileReading {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    return failed(`cannot read "${path}": ${error instanceof Error ? error.message : error}`);
+    return failed(`cannot read "${path}": ${messageOf(error)}`);
   }
   const { tree, faults } = parseText(text, path);
   if (tree === undefined) {

@@ -8,7 +8,7 @@ import { type CertificateFacts, certificateFacts } from '../certs/certificate-fa
 import { pemCertificates } from '../certs/pem.js';
 import { type Address, formatAddress, type ServerLegConfig, type TlsProfile } from '../config/model.js';
 import { tlsProfiles } from '../config/tls-profiles.js';
-import { type ErrorCode, ProxyError } from '../errors.js';
+import { type ErrorCode, messageOf, ProxyError } from '../errors.js';
 import { PLAINTEXT } from '../observe/events.js';
 import { createServerLegTls, type ServerLegTls } from '../tls/contexts.js';
 import { certificateFindings, chainFacts } from './certificate.js';
@@ -248,10 +248,8 @@ function tlsFor(server: ServerLegConfig): ServerLegTls {
   try {
     tls = createServerLegTls(server);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ProxyError('server_tls_failed', `OpenSSL refuses the settings of the server leg (${reason})`, {
-      cause: error,
-    });
+    const what = `OpenSSL refuses the settings of the server leg (${messageOf(error)})`;
+    throw new ProxyError('server_tls_failed', what, { cause: error });
   }
   if (tls === undefined) throw new Error('the server leg has no TLS settings');
   return tls;

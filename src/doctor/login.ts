@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import type { Connection, ConnectionOptions, RowDataPacket } from 'mysql2/promise';
 import type { ProxyConfig, RouteConfig } from '../config/model.js';
-import { ProxyError } from '../errors.js';
+import { messageOf, ProxyError } from '../errors.js';
 import type { ConnectionRecord } from '../observe/events.js';
 import { startProxy } from '../proxy/proxy.js';
 import { timeLimit } from '../proxy/time-limit.js';
@@ -166,7 +166,7 @@ async function lookAtAccount(
   try {
     return await Promise.race([askAboutAccount(connection, record), expired]);
   } catch (error) {
-    const what = `the login was accepted, and the first query failed: ${error instanceof Error ? error.message : error}`;
+    const what = `the login was accepted, and the first query failed: ${messageOf(error)}`;
     return { account: undefined, findings: [doctorFinding('login_failed', what)] };
   } finally {
     await Promise.race([connection.end(), expired]).catch(() => {});

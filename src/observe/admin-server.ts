@@ -4,6 +4,7 @@ import { type AddressInfo, isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Address, formatAddress } from '../config/model.js';
+import { messageOf } from '../errors.js';
 import { fdOf } from '../listening-socket.js';
 import type { EventStream } from './event-stream.js';
 
@@ -112,7 +113,7 @@ function createHandler({ endpoints, streams, unreadyReason }: AdminServerOptions
       try {
         answer(await endpoint(new URLSearchParams(query.join('?'))));
       } catch (error) {
-        answer({ status: 500, body: `${error instanceof Error ? error.message : error}\n` });
+        answer({ status: 500, body: `${messageOf(error)}\n` });
       }
     };
     if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -1,5 +1,6 @@
 /** All that is kept of a running proxy for the admin listener: put together here, by what --metrics allows. */
 import { formatAddress, type ProxyConfig } from '../config/model.js';
+import { messageOf } from '../errors.js';
 import { printable } from '../printable.js';
 import type { Endpoint } from './admin-server.js';
 import { type CommandChange, CommandStatistics } from './command-statistics.js';
@@ -143,8 +144,9 @@ export function createMonitor(initial: ProxyConfig, version: string, proxy: Prox
 
 /** In one line: problems with the configuration come as a list. */
 function reasonOf(error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
-  const inOneLine = reason.replace(/:\n\s*- /, ': ').replaceAll(/\n\s*(- )?/g, '; ');
+  const inOneLine = messageOf(error)
+    .replace(/:\n\s*- /, ': ')
+    .replaceAll(/\n\s*(- )?/g, '; ');
   return printable(inOneLine, LONGEST_REASON);
 }
 

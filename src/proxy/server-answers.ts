@@ -3,7 +3,7 @@ import type { LegSecurity } from '../auth/leg-security.js';
 import { nonceIn } from '../auth/nonce.js';
 import { answerWithPassword, type PasswordAnswer } from '../auth/password-answer.js';
 import { decodePublicKey, encryptPassword } from '../auth/rsa-exchange.js';
-import { ProxyError } from '../errors.js';
+import { messageOf, ProxyError } from '../errors.js';
 import type { AuthReply } from '../wire/replies.js';
 import type { ServerLeg } from './legs.js';
 
@@ -46,10 +46,9 @@ export function sendEncrypted(reply: AuthReply, password: Buffer, nonce: Buffer,
     server.port.write(encryptPassword(decodePublicKey(reply.data), password, nonceIn(nonce)));
     server.stage = 'login-sent';
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
     throw new ProxyError(
       'server_rsa_key_unusable',
-      `the password can not be encrypted with the RSA public key of ${server.name}: ${why}`,
+      `the password can not be encrypted with the RSA public key of ${server.name}: ${messageOf(error)}`,
       { cause: error },
     );
   } finally {

@@ -7,6 +7,7 @@ import './ignore-signals.js';
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { type RsaKeySource, rsaKeyFromPem } from '../auth/rsa-key.js';
+import { messageOf } from '../errors.js';
 import { CommandStatistics } from '../observe/command-statistics.js';
 import type { Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
@@ -148,8 +149,4 @@ async function end(timeoutMs: number): Promise<void> {
   outbox.flush();
   if (!process.connected) process.exit(0);
   process.send?.({ kind: 'ended', cut } satisfies FromWorker, () => process.exit(0));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
