@@ -67,7 +67,7 @@ async function main(words: readonly string[]): Promise<Outcome> {
     return outcome;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`mysql-tls-proxy: ${error.message}\nTry: mysql-tls-proxy --help\n`);
+    process.stderr.write(`mysql-tls-proxy: ${error.message}\nTry: ${helpFor(words)}\n`);
     return { exitCode: 2 };
   }
 }
@@ -88,6 +88,16 @@ function describe(parser: Argv, command: Command): Argv {
   parser.options(command.flags);
   for (const [line, effect] of command.examples ?? []) parser.example(line, effect);
   return command.epilogue === undefined ? parser : parser.epilogue(command.epilogue);
+}
+
+/** What shows the options of the command that the words name. */
+function helpFor(words: readonly string[]): string {
+  const group = commands.find((command) => nameOf(command) === words[0]);
+  const named = group === undefined ? [] : [nameOf(group)];
+  if (group !== undefined && 'commands' in group) {
+    named.push(...namesOf(group.commands).filter((name) => name === words[1]));
+  }
+  return ['mysql-tls-proxy', ...named, '--help'].join(' ');
 }
 
 function nameOf(command: Command | CommandGroup): string {
@@ -111,7 +121,9 @@ function withSuggestion(message: string, words: readonly string[]): string {
   const unknown = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message)?.[1];
   if (unknown === undefined) return message;
   // An unknown flag is listed in both spellings, and without its dashes.
-  const unknownNames = [...new Set(unknown.split(', ').map(kebabCase))];
+  const unknownNames = [
+    ...new Set(unknown.split(', ').map((name) => (words.includes(name) ? name : kebabCase(name)))),
+  ];
   const { command, names } = commandNamed(words);
   const flags = [...Object.keys(command.flags), 'help', 'version'];
   return unknownNames

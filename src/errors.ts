@@ -188,7 +188,7 @@ export const errorTable = {
     errno: 2026,
     sqlState: 'HY000',
     logLevel: 'warn',
-    cure: 'Give the client the CA that signed --client-ssl-cert; mysql-tls-proxy certs show tells its names and validity.',
+    cure: 'Renew --client-ssl-cert if it has expired, else give the client the CA that signed it; mysql-tls-proxy certs show tells its names and validity.',
   },
   client_tls_failed: {
     blame: 'client',
@@ -196,7 +196,7 @@ export const errorTable = {
     errno: 2026,
     sqlState: 'HY000',
     logLevel: 'warn',
-    cure: 'Compare the client with --client-tls-version and --client-ssl-cipher, and its CA with --client-ssl-cert.',
+    cure: 'Compare the client with --client-tls-version and --client-ssl-cipher, and its CA with --client-ssl-cert, which may have expired.',
   },
   client_certificate_rejected: {
     blame: 'client',

@@ -5,6 +5,7 @@ import { type ConfigSources, type LoadedConfig, loadConfig } from '../config/loa
 import type { ProxyConfig } from '../config/model.js';
 import { options } from '../config/option-table.js';
 import { printConfig } from '../config/print.js';
+import { fixedOptionNames } from '../config/restart-needed.js';
 import { messageOf } from '../errors.js';
 import { logObserver } from '../observe/connection-log.js';
 import { createLogger, type Log, type Logger } from '../observe/log.js';
@@ -51,6 +52,7 @@ export const startCommand: Command = {
   epilogue:
     'Each option is also a key of the --config file and an environment variable, such as ' +
     'MYSQL_TLS_PROXY_SERVER_SSL_CA; flags come first, then the environment, then the file. ' +
+    `A reload (SIGHUP) changes all of them but ${fixedOptionNames.join(', ')}. ` +
     'Exit codes: 0 clean, 1 failure while running, 2 wrong usage or configuration.',
   run: (values) => {
     const file = oneText(values, 'config');

@@ -4,6 +4,11 @@ import type { OptionScope } from './option-definition.js';
 import { camelCase, routeKey } from './option-names.js';
 import { options } from './option-table.js';
 
+/** Options that take effect only at the start. */
+export const fixedOptionNames: readonly string[] = options
+  .filter((option) => !option.reloadable)
+  .map((option) => option.name);
+
 /** @throws Error that names the options. */
 export function assertNoRestartNeeded(current: ProxyConfig, next: ProxyConfig): void {
   const changed = restartNeeded(current, next);

@@ -37,15 +37,15 @@ const textOrNumber = (meta: Record<string, unknown> = {}) =>
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/;
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
-/** In milliseconds. Throws UnusableValue. */
-function readDuration(given: string | number, least: number, longest: number): number {
+/** In milliseconds. `otherwise`: what the option takes besides durations. Throws UnusableValue. */
+function readDuration(given: string | number, least: number, longest: number, otherwise = ''): number {
   const match = DURATION.exec(String(given).trim());
   if (match === null)
-    throw new UnusableValue(`"${given}" is not a duration; write for example 500ms, 9s or 1m`);
+    throw new UnusableValue(`"${given}" is not a duration; write for example 500ms, 9s or 1m${otherwise}`);
   const milliseconds = Math.round(Number(match[1]) * UNITS[(match[2] ?? 's') as keyof typeof UNITS]);
   if (milliseconds < least || milliseconds > longest) {
     throw new UnusableValue(
-      `"${given}" is out of range; use ${formatDuration(least)} to ${formatDuration(longest)}`,
+      `"${given}" is out of range; use ${formatDuration(least)} to ${formatDuration(longest)}${otherwise}`,
     );
   }
   return milliseconds;
@@ -94,7 +94,7 @@ const durationOrOffBetween = (
     (given): number | undefined => {
       if (given === false || String(given).toLowerCase() === 'off') return undefined;
       if (given === true) throw new UnusableValue('must be a duration or off');
-      return readDuration(given, shortest, longest);
+      return readDuration(given, shortest, longest, ', or off');
     },
     (milliseconds) => (milliseconds === undefined ? 'off' : formatDuration(milliseconds)),
   );

@@ -109,7 +109,7 @@ export class ServerPool {
     const { route, maxConnections } = this.#options;
     return new ProxyError(
       'server_connections_exhausted',
-      `Too many connections: all ${maxConnections} server connections of the route ${route} were in use for ${patienceMs / 1000} s`,
+      `Too many connections: all ${maxConnections} server connections of the route ${route} in this process were in use for ${patienceMs / 1000} s`,
     );
   }
 

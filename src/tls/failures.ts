@@ -226,8 +226,10 @@ export function tlsFailure(leg: Exclude<Leg, 'none'>, peer: string, error: Error
 }
 
 function clientReason(code: string): [code: ErrorCode, reason: string] {
-  if (ALERTS_ABOUT_OUR_CERTIFICATE.test(code))
-    return ['client_refused_certificate', 'the client does not accept the certificate of the proxy'];
+  if (ALERTS_ABOUT_OUR_CERTIFICATE.test(code)) {
+    const why = /CERTIFICATE_EXPIRED/.test(code) ? ', because it has expired by the clock of the client' : '';
+    return ['client_refused_certificate', `the client does not accept the certificate of the proxy${why}`];
+  }
   if (NO_COMMON_VERSION.test(code)) return ['client_tls_version_mismatch', 'no TLS version in common'];
   if (NO_COMMON_CIPHER.test(code)) return ['client_tls_cipher_mismatch', 'no cipher in common'];
   if (ANSWERED_IN_PLAINTEXT.test(code)) {

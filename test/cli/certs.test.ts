@@ -128,7 +128,9 @@ const wrongUsage: readonly [words: string[], message: RegExp][] = [
   [['create', top, '--key-bits', '1024'], /--key-bits.*2048, 3072, 4096/],
   [['renew', top, '--within', 'soon'], /--within "soon"/],
   [['create', top, '--hosts', 'x'], /--hosts.*did you mean "--host"/],
+  [['create', top, '--hosts', 'x'], /^Try: mysql-tls-proxy certs create --help$/m],
   [['creat'], /did you mean "create"/],
+  [['creat'], /^Try: mysql-tls-proxy certs --help$/m],
   [[], /say which: create, renew, show, bundle/],
 ];
 for (const [words, message] of wrongUsage) {

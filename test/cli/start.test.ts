@@ -104,6 +104,11 @@ test('wrong usage and configuration: all problems at once, exit code 2, nothing 
   const unknown = await runCli(['--server-ssl-cat', 'x']);
   assert.equal(unknown.code, 2);
   assert.match(unknown.stderr, /--server-ssl-cat.*did you mean "--server-ssl-ca"/);
+  assert.match(unknown.stderr, /^Try: mysql-tls-proxy --help$/m);
+  // What a shell makes of --allow-from *.
+  const files = await runCli(['--allow-from', 'CHANGELOG.md', 'LICENSE', 'README.md']);
+  assert.equal(files.code, 2);
+  assert.match(files.stderr, /unknown command "LICENSE"; unknown command "README\.md"/);
 
   const wrong = await runCli([
     '--server',

@@ -49,7 +49,7 @@ test('who has waited for connect-timeout gets 1040, without a SQLSTATE', async (
   assert.equal(errno, 1040);
   assert.match(
     text,
-    /all 1 server connections of the route default were in use for 2 s.*--max-server-connections/,
+    /all 1 server connections of the route default in this process were in use for 2 s.*--max-server-connections/,
   );
   assert.equal(scenario.observed[1]?.error?.code, 'server_connections_exhausted');
 });

@@ -9,6 +9,7 @@ import { fileFaults } from '../../src/config/config-error.js';
 import type { OptionDefinition, OptionScope } from '../../src/config/option-definition.js';
 import { camelCase, environmentName, routeKey } from '../../src/config/option-names.js';
 import { options } from '../../src/config/option-table.js';
+import { fixedOptionNames } from '../../src/config/restart-needed.js';
 import { configJsonSchema } from '../../src/config/schema.js';
 import { doctorTable } from '../../src/doctor/findings.js';
 import { type ErrorDefinition, errorTable } from '../../src/errors.js';
@@ -96,7 +97,8 @@ value came from. [\`config/proxy.schema.json\`](../config/proxy.schema.json) is 
 [\`config/proxy.example.yaml\`](../config/proxy.example.yaml) an example.
 
 When the file, or one that an option names, changes, and on SIGHUP, everything is read again, for new connections. If anything is
-wrong, the old configuration stays in use ([reloading](reload.md)). Options marked "at start" need a restart.`;
+wrong, the old configuration stays in use ([reloading](reload.md)). These options need a restart, and so do routes that come or go:
+${fixedOptionNames.map((name) => `\`--${name}\``).join(', ')}. A reload changes all others.`;
 
 function commandLineSection(): string {
   const rows = commandLineOptions.map(({ name, metavar, environment, description }) => {

@@ -22,6 +22,23 @@ describe('generated files', () => {
     }
   });
 
+  it('list what needs a restart, and so does docs/reload.md', () => {
+    const page = generatedFiles().get('docs/configuration.md') ?? '';
+    const list = /^.*These options need a restart, .*:\n(.*)\. A reload changes all others\./m.exec(
+      page,
+    )?.[1];
+    const expected = options.filter(({ reloadable }) => !reloadable).map(({ name }) => name);
+    assert.deepEqual(
+      list?.split(', '),
+      expected.map((name) => `\`--${name}\``),
+    );
+    const sentence = /Every option but seven: ([^.]*), marked/.exec(
+      readFileSync('docs/reload.md', 'utf8'),
+    )?.[1];
+    assert.equal(expected.length, 7, 'docs/reload.md and docs/operations.md say seven');
+    assert.deepEqual(sentence?.match(/[a-z-]+(?=`)/g)?.sort(), expected.sort());
+  });
+
   it('have no loose ends in the texts', () => {
     for (const { name, description } of options) assert.doesNotMatch(description, /[.;, ]$/, name);
   });

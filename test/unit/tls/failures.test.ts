@@ -31,6 +31,11 @@ test('handshake failures on the client leg: what does not fit is told from what 
       'client_refused_certificate',
       /does not accept the certificate of the proxy/,
     ],
+    [
+      'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED',
+      'client_refused_certificate',
+      /the certificate of the proxy, because it has expired by the clock of the client/,
+    ],
     ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'client_tls_version_mismatch', /no TLS version in common/],
     ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'client_tls_version_mismatch', /no TLS version in common/],
     ['ERR_SSL_NO_SHARED_CIPHER', 'client_tls_cipher_mismatch', /no cipher in common/],
