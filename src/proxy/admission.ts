@@ -96,6 +96,8 @@ export class Admission {
       this.#forgetIfGone(route, address);
       return refusedStay(error);
     }
+    // It is forgotten where its only connection has made room.
+    route.addresses.set(address.origin.key, address);
     this.#connections += 1;
     for (const source of [route, address]) source.connections += 1;
     return route.handshakes.enter(address.origin, hurry, () => {
@@ -103,6 +105,11 @@ export class Admission {
       for (const source of [route, address]) source.connections -= 1;
       this.#forgetIfGone(route, address);
     });
+  }
+
+  /** The listeners are closed: see `HandshakeQueue.allAreHere`. */
+  allAreHere(): void {
+    for (const { handshakes } of this.#routes.values()) handshakes.allAreHere();
   }
 
   /** Nobody is let in any more; those that wait are refused. */
@@ -173,31 +180,19 @@ export class Admission {
     return [...this.#routes.values()].some(({ handshakes }) => handshakes.makeRoom());
   }
 
-  /**
-   * Uses up one connection of each rate. Where all are in use, someone who has little hope to get in makes room: for the moment
-   * that it takes to end it there is one more.
-   */
-  #assertPlace(route: RouteSource, address: AddressSource, { remoteAddress }: ClientEnd): void {
-    const { maxConnections } = this.#config;
-    const { name, routeMaxConnections, routeConnectionRate, addressMaxConnections, addressConnectionRate } =
-      route.config;
-    if (this.#connections >= maxConnections && !this.#makeRoom()) {
-      throw new ProxyError('too_many_connections', `Too many connections: all ${maxConnections} are in use`);
+  /** Uses up one connection of each rate. Where all are in use, someone who has little hope to get in makes room. */
+  #assertPlace(route: RouteSource, address: AddressSource, client: ClientEnd): void {
+    this.#takeFromRates(route, address, client);
+    try {
+      this.#assertRoom(route, address, client);
+    } catch (error) {
+      for (const { bucket } of [route, address]) bucket?.giveBack();
+      throw error;
     }
-    if (isReached(routeMaxConnections, route.connections) && !route.handshakes.makeRoom()) {
-      throw new ProxyError(
-        'route_full',
-        `Too many connections: all ${routeMaxConnections} of the route ${name} are in use`,
-      );
-    }
-    const { origin } = address;
-    const isAddressFull = origin.isAddress && isReached(addressMaxConnections, address.connections);
-    if (isAddressFull && !route.handshakes.makeRoom(origin)) {
-      throw new ProxyError(
-        'address_full',
-        `Too many connections: ${remoteAddress} has all the ${addressMaxConnections} that one address may have`,
-      );
-    }
+  }
+
+  #takeFromRates(route: RouteSource, address: AddressSource, { remoteAddress }: ClientEnd): void {
+    const { name, routeConnectionRate, addressConnectionRate } = route.config;
     const now = this.#now();
     if (route.bucket?.take(now) === false) {
       throw new ProxyError(
@@ -212,6 +207,33 @@ export class Admission {
         `Too many new connections from ${remoteAddress}: one address may make ${formatRate(addressConnectionRate)}`,
       );
     }
+  }
+
+  /** The narrowest limit first: room made for it is room for the others too. Whoever is refused here has put nobody out. */
+  #assertRoom(
+    { config, connections, handshakes }: RouteSource,
+    address: AddressSource,
+    client: ClientEnd,
+  ): void {
+    const { name, routeMaxConnections, addressMaxConnections } = config;
+    const { maxConnections } = this.#config;
+    const { origin } = address;
+    if (origin.isAddress && isReached(addressMaxConnections, address.connections)) {
+      if (handshakes.makeRoom(origin)) return;
+      throw new ProxyError(
+        'address_full',
+        `Too many connections: ${client.remoteAddress} has all the ${addressMaxConnections} that one address may have`,
+      );
+    }
+    if (isReached(routeMaxConnections, connections)) {
+      if (handshakes.makeRoom()) return;
+      throw new ProxyError(
+        'route_full',
+        `Too many connections: all ${routeMaxConnections} of the route ${name} are in use`,
+      );
+    }
+    if (this.#connections < maxConnections || this.#makeRoom()) return;
+    throw new ProxyError('too_many_connections', `Too many connections: all ${maxConnections} are in use`);
   }
 
   /** One with a rate is remembered until its bucket is full again. */

@@ -3,7 +3,8 @@
  * under way at once. More wait here, where they cost next to nothing, and as long as someone waits, handshakes whose client keeps
  * silent are ended early.
  *
- * Of those that wait, addresses with the fewest handshakes come first; for those of one address see waiting-line.ts.
+ * Of those that wait, addresses with the fewest handshakes come first, then those that had their last turn longest ago; for those of
+ * one address see waiting-line.ts.
  */
 import { ProxyError } from '../errors.js';
 import { FadingCount } from './fading-count.js';
@@ -26,6 +27,7 @@ const LOOK_MS = 100;
 /** How many are refused at a look: of those that waited too long, and of those that are no MySQL clients. */
 const LATE_PER_LOOK = 50;
 const SUSPECTS_PER_LOOK = 2;
+const LAST_SUSPECTS_PER_LOOK = 50;
 
 /**
  * After how many looks one is refused in a flood. It comes again at once: where others wait, each takes a slot from them that nobody
@@ -87,6 +89,9 @@ interface Entry {
   refuse: (error: ProxyError) => void;
   /** Others wait: a handshake that waits for its client should end. May come several times. */
   readonly hurry: () => void;
+  readonly onEnd: () => void;
+  /** It counts as a connection: until it has ended, or has made room for another one. */
+  counts: boolean;
   /** When it came, then when its handshake began. */
   since: number;
 }
@@ -102,6 +107,7 @@ export class HandshakeQueue {
   readonly #limits: () => QueueLimits;
   readonly #paces: Paces;
   readonly #now: () => number;
+  /** The one that had its last turn longest ago first: where there are more addresses than slots, all have one. */
   readonly #lines = new Map<string, Line>();
   /** In the order in which they began. */
   readonly #inHandshake = new Set<Entry>();
@@ -113,6 +119,7 @@ export class HandshakeQueue {
   #looks = 0;
   #timer: NodeJS.Timeout | undefined;
   #isBeginning = false;
+  #areAllHere = false;
 
   /** `now`: milliseconds on a clock that never goes back. */
   constructor(limits: () => QueueLimits, paces: Paces, now: () => number) {
@@ -129,18 +136,25 @@ export class HandshakeQueue {
 
   /**
    * `hurry` is called, maybe several times, when others wait: a handshake that waits for its client should then end. `onEnd` is
-   * called once, when the connection is over.
+   * called once, when the connection is over, or has made room for another one.
    */
   enter(origin: Origin, hurry: () => void, onEnd: () => void): Stay {
     const line = this.#lineOf(origin);
-    const entry: Entry = { line, begin: () => {}, refuse: () => {}, hurry, since: this.#now() };
+    const entry: Entry = {
+      line,
+      begin: () => {},
+      refuse: () => {},
+      hurry,
+      onEnd,
+      counts: true,
+      since: this.#now(),
+    };
     const mayBegin = new Promise<void>((resolve, reject) => {
       entry.begin = resolve;
       entry.refuse = reject;
     });
     if (this.#waiting === 0 && this.#hasSlot() && this.#hasSlotInRoute(line)) this.#begin(entry);
     else this.#wait(entry);
-    let isOver = false;
     return {
       get isWaiting() {
         return line.waiting.has(entry);
@@ -152,12 +166,10 @@ export class HandshakeQueue {
         this.#end(entry, isClientsFault);
       },
       ended: () => {
-        if (isOver) return;
-        isOver = true;
         this.#stopWaiting(entry);
         this.#suspects.delete(entry);
         this.#end(entry, true);
-        onEnd();
+        this.#release(entry);
       },
     };
   }
@@ -175,19 +187,31 @@ export class HandshakeQueue {
 
   /**
    * Refuses someone who waits for nothing, or with little hope, for the sake of one that comes: of that origin only, where one is
-   * given. Returns whether there was one.
+   * given. Returns whether there was one. It counts no more, however long it takes to leave: or an address would have more than it
+   * may have, and others none.
    */
   makeRoom(origin?: Origin): boolean {
-    if (this.#suspects.tellOne(({ line }) => origin === undefined || line.origin.key === origin.key))
+    const suspect = this.#suspects.tellOne(
+      ({ line }) => origin === undefined || line.origin.key === origin.key,
+    );
+    if (suspect !== undefined) {
+      this.#release(suspect);
       return true;
+    }
     const lines = origin === undefined ? this.#lines.values() : [this.#lines.get(origin.key)];
     for (const line of lines) {
       const entry = line?.waiting.oldestStale;
       if (entry === undefined) continue;
       this.#refuse(entry, this.#notBegun('and others came after'));
+      this.#release(entry);
       return true;
     }
     return false;
+  }
+
+  /** Nobody comes any more: there is no flood then, and those that are told something do not come again. */
+  allAreHere(): void {
+    this.#areAllHere = true;
   }
 
   refuseAll(error: ProxyError): void {
@@ -209,6 +233,12 @@ export class HandshakeQueue {
     if (handshakes + waiting.size === 0) this.#lines.delete(origin.key);
   }
 
+  #release(entry: Entry): void {
+    if (!entry.counts) return;
+    entry.counts = false;
+    entry.onEnd();
+  }
+
   #hasSlot(): boolean {
     return this.#handshakes < this.#limits().ofRoute;
   }
@@ -219,10 +249,13 @@ export class HandshakeQueue {
   }
 
   #begin(entry: Entry): void {
+    const { line } = entry;
     entry.since = this.#now();
     this.#inHandshake.add(entry);
     this.#handshakes += 1;
-    entry.line.handshakes += 1;
+    line.handshakes += 1;
+    this.#lines.delete(line.origin.key);
+    this.#lines.set(line.origin.key, line);
     entry.begin();
   }
 
@@ -258,13 +291,15 @@ export class HandshakeQueue {
 
   #mayBeRefused(entry: Entry): Promise<void> {
     const wasWaiting = this.#stopWaiting(entry);
-    if (!wasWaiting && !this.#isFlood) return Promise.resolve();
+    // One that has made room already can not make any again.
+    if (!entry.counts || (!wasWaiting && !this.#isFlood)) return Promise.resolve();
     if (wasWaiting) this.#fruitless.add();
     this.#startLooking();
     return this.#suspects.add(entry);
   }
 
   get #isFlood(): boolean {
+    if (this.#areAllHere) return false;
     return this.#fruitless.value > FRUITLESS_IN_FLOOD || this.#suspects.size > SUSPECTS_IN_FLOOD;
   }
 
@@ -307,17 +342,26 @@ export class HandshakeQueue {
     for (const entry of this.#inHandshake) {
       if (entry.since > beganBefore) return;
       this.#paces.hurries.add(entry, () => {
-        if (!this.#inHandshake.has(entry) || this.#waiting === 0) return false;
+        if (!this.#inHandshake.has(entry) || !this.#isInTheWay(entry)) return false;
         entry.hurry();
         return true;
       });
     }
   }
 
+  /** Those of an address that has as many as it may wait for those of their address alone. */
+  #isInTheWay({ line }: Entry): boolean {
+    if (line.waiting.size > 0) return true;
+    for (const other of this.#lines.values())
+      if (other.waiting.size > 0 && this.#hasSlotInRoute(other)) return true;
+    return false;
+  }
+
   #refuseSome(now: number): void {
     for (const entry of this.#late(now).slice(0, LATE_PER_LOOK))
       this.#paces.refusals.add(entry, () => this.#refuseLate(entry));
-    for (let suspect = 0; suspect < SUSPECTS_PER_LOOK; suspect++) this.#suspects.tellOne();
+    const suspects = this.#areAllHere ? LAST_SUSPECTS_PER_LOOK : SUSPECTS_PER_LOOK;
+    for (let suspect = 0; suspect < suspects; suspect++) this.#suspects.tellOne();
   }
 
   /** The one that has waited too long since a moment ago: those that came with the flood have nothing to hear. */

@@ -107,6 +107,7 @@ export async function startProxy(
       accepting = false;
       if (drainDelay > 0) await delay(drainDelay);
       const closed = entrance.close(isHandedOver);
+      admission.allAreHere();
       const cut = await core.end(drainTimeout);
       admission.close(shutdown());
       await closed;

@@ -15,18 +15,18 @@ export class Suspects<Client> {
     this.#tell.delete(client);
   }
 
-  /** Lets the first of them be told, of those `where` is true of. Returns whether there was one. */
-  tellOne(where: (client: Client) => boolean = () => true): boolean {
+  /** Lets the first of them be told, of those `where` is true of. Returns it; undefined where there is none. */
+  tellOne(where: (client: Client) => boolean = () => true): Client | undefined {
     for (const [client, tell] of this.#tell) {
       if (!where(client)) continue;
       this.#tell.delete(client);
       tell();
-      return true;
+      return client;
     }
-    return false;
+    return undefined;
   }
 
   tellAll(): void {
-    while (this.tellOne());
+    while (this.tellOne() !== undefined);
   }
 }

@@ -149,6 +149,51 @@ describe('connections', () => {
     assert.equal((await visit('192.0.2.1')).state, 'address_full');
   });
 
+  test('one that has made room counts no more, although it takes its time to leave', async () => {
+    const { visit, admission } = door({ addressMaxConnections: 2, routeMaxHandshakes: 1 }, 3);
+    await visit('192.0.2.1');
+    const rude = await visit('192.0.2.1');
+    const told = rude.stay.mayBeRefused();
+    const next = await visit('192.0.2.1');
+    await told;
+    assert.deepEqual([next.state, admission.connections], ['waiting', 2]);
+    assert.equal((await visit('192.0.2.1')).state, 'address_full');
+    assert.equal((await visit('192.0.2.2')).state, 'waiting');
+    await rude.stay.mayBeRefused();
+    rude.stay.ended();
+    assert.equal(admission.connections, 3);
+  });
+
+  test('an address whose only connection has made room is not forgotten', async () => {
+    const { visit, admission } = door({ addressMaxConnections: 1, routeMaxHandshakes: 1 });
+    await visit('192.0.2.9');
+    void (await visit('192.0.2.1')).stay.mayBeRefused();
+    assert.equal((await visit('192.0.2.1')).state, 'waiting');
+    assert.equal((await visit('192.0.2.1')).state, 'address_full');
+    assert.equal(admission.connections, 2);
+  });
+
+  test('nobody makes room for one that may not come in anyway', async () => {
+    const { visit } = door(
+      {
+        routeMaxHandshakes: 1,
+        addressMaxConnections: 1,
+        routeConnectionRate: { count: 3, periodMs: 1000 },
+      },
+      2,
+    );
+    await visit('192.0.2.1');
+    const suspect = await visit('192.0.2.2');
+    beSuspect(suspect);
+    assert.equal((await visit('192.0.2.1')).state, 'address_full');
+    assert.equal(suspect.state, 'suspect');
+    assert.equal((await visit('192.0.2.3')).state, 'waiting');
+    assert.equal(suspect.state, 'refused');
+    const other = await visit('192.0.2.4', 'b');
+    assert.equal(other.state, 'too_many_connections');
+    assert.equal((await visit('192.0.2.3')).state, 'route_rate_exceeded');
+  });
+
   test('a refused one takes no place and no token', async () => {
     const { visit, admission } = door({
       routeConnectionRate: { count: 2, periodMs: 1000 },
@@ -202,6 +247,17 @@ describe('handshakes', () => {
     );
   });
 
+  test('where there are more addresses than slots, all have a turn', async () => {
+    const { visit, settle } = door({ routeMaxHandshakes: 1 });
+    const flood = [await visit('192.0.2.1'), await visit('192.0.2.1'), await visit('192.0.2.1')];
+    const good = await visit('192.0.2.9');
+    for (let turn = 0; turn < 2; turn++) {
+      for (const { permit } of flood) permit?.handshakeEnded(false);
+      await settle();
+    }
+    assert.equal(good.state, 'in');
+  });
+
   test('one whose client has spoken before it was greeted gets no slot, and is told so in its turn', async () => {
     const { visit, pass, settle, admission } = door({ routeMaxHandshakes: 1 });
     const first = await visit();
@@ -235,6 +291,18 @@ describe('handshakes', () => {
     assert.equal(refused(), 5);
     await pass(5_000);
     assert.deepEqual([refused(), admission.waiting().get('a')], [7, 0]);
+  });
+
+  test('that are not of MySQL clients end soon when nobody comes any more', async () => {
+    const { visit, pass, admission } = door({ routeMaxHandshakes: 1 });
+    await visit();
+    const suspects = await Promise.all(Array.from({ length: 100 }, () => visit()));
+    for (const one of suspects) beSuspect(one);
+    await pass(400);
+    assert.equal(admission.waiting().get('a'), 100);
+    admission.allAreHere();
+    await pass(200);
+    assert.equal(admission.waiting().get('a'), 0);
   });
 
   test('that come to nothing free their slots slower where more wait than there are slots', async () => {
@@ -331,6 +399,16 @@ describe('handshakes', () => {
     const before = later.hurried;
     await pass(1_000);
     assert.equal(later.hurried, before);
+  });
+
+  test('that take long are not hurried for those that wait for their own address', async () => {
+    const { visit, pass } = door({ addressMaxHandshakes: 1 });
+    const far = await visit('192.0.2.1');
+    const [silent, next] = [await visit('192.0.2.2'), await visit('192.0.2.2')];
+    await pass(1_000);
+    assert.equal(next.state, 'waiting');
+    assert.equal(far.hurried, 0);
+    assert.ok(silent.hurried > 0);
   });
 
   test('that could not begin in time are refused', async () => {
