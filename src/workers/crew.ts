@@ -134,11 +134,12 @@ export async function startCrew(
       accepting = false;
       if (drainDelay > 0) await delay(drainDelay);
       const closed = entrance.close(isHandedOver);
+      admission.allAreHere();
       // Those that wait for a worker come before the workers end.
       await Promise.race([handOver.assigned(), delay(drainTimeout / 2, undefined, { ref: false })]);
       const cut = await endAll(drainTimeout);
       admission.close(shutdown());
-      handOver.close();
+      await handOver.close(shutdown());
       clearInterval(timer);
       await closed;
       return { cut };

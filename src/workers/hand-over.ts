@@ -3,7 +3,7 @@
  * the others go to the next.
  */
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { type ProxyError, toProxyError } from '../errors.js';
 import type { Observer } from '../observe/events.js';
 import type { Admission } from '../proxy/admission.js';
@@ -45,6 +45,7 @@ export class HandOver {
   readonly #held = new Map<number, Held>();
   /** Those for which there was no worker. */
   readonly #waiting = new Set<Held>();
+  readonly #turnedAway = new Set<Promise<void>>();
   readonly #files = openFiles();
   /** Sockets that are open in this process. */
   #open = 0;
@@ -121,13 +122,16 @@ export class HandOver {
     }
   }
 
-  /** Those that no worker has taken end. */
-  close(): void {
+  /** Those that no worker has taken are told `reason`. Resolves when all have ended. */
+  async close(reason: ProxyError): Promise<void> {
+    // Those that admission has refused just now are turned away in this turn.
+    await setImmediate();
     for (const held of [...this.#held.values()]) {
       if (held.isTaken) continue;
-      held.socket.destroy();
-      if (held.worker === undefined) this.#end(held);
+      if (held.worker === undefined) this.#turnAway(held, reason);
+      else held.socket.destroy();
     }
+    await Promise.all(this.#turnedAway);
   }
 
   #enter(held: Held, client: ClientEnd): void {
@@ -162,7 +166,11 @@ export class HandOver {
   #turnAway(held: Held, error: ProxyError): void {
     held.isTaken = true;
     this.#waiting.delete(held);
-    void turnAway(held, error, this.#options.observer).then(() => this.#end(held));
+    const turnedAway = turnAway(held, error, this.#options.observer).then(() => {
+      this.#turnedAway.delete(turnedAway);
+      this.#end(held);
+    });
+    this.#turnedAway.add(turnedAway);
   }
 
   #assign(held: Held): void {

@@ -16,7 +16,7 @@ export interface PlaceOptions {
   /** With the configuration as it is then. */
   readonly startMessage: () => Promise<Extract<ToWorker, { kind: 'start' }>>;
   readonly onNews: (news: Exclude<News, { kind: 'event' }>) => void;
-  /** Its worker takes connections. */
+  /** Its worker takes connections: it has started, or answers again. Called with each report. */
   readonly onReady: () => void;
   /** Of its worker, since it reported last. */
   readonly onCommands: (route: string, changes: readonly CommandChange[]) => void;
@@ -79,6 +79,7 @@ export class Place {
       onReport: ({ counters, commands }) => {
         this.#receiver.receiveCounters(counters);
         for (const [route, changes] of commands) this.#options.onCommands(route, changes);
+        this.#options.onReady();
       },
       onExit: (how) => this.#exited(worker, how),
     });

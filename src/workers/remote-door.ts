@@ -51,8 +51,11 @@ export class RemoteDoor implements Door {
       };
     });
     this.#settle?.();
+    const isWaiting = () => typeof this.#verdict === 'string';
     return {
-      isWaiting: typeof this.#verdict === 'string',
+      get isWaiting() {
+        return isWaiting();
+      },
       mayBegin,
       mayBeRefused: () => {
         this.#outbox.add({ kind: 'refusable', id: this.#id });

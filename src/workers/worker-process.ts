@@ -115,8 +115,8 @@ export class WorkerProcess {
       for (const news of message.news) this.#events.onNews(news);
     } else if (message.kind === 'report') {
       this.latestReport = message.report;
-      this.#events.onReport(message.report);
       this.#oldestUnanswered = undefined;
+      this.#events.onReport(message.report);
       for (const [request, resolve] of this.#reports) {
         if (request > message.request) break;
         this.#reports.delete(request);

@@ -160,6 +160,39 @@ test('one that hangs gets no more connections after a while', async (t) => {
   process.kill(hung, 'SIGCONT');
 });
 
+test('connections that came while all of them hung get in when they go on', async (t) => {
+  const running = orSkip(t, server);
+  if (running === undefined) return;
+  const program = await startProgram(t, running, certificates, twoWorkers);
+  for (const pid of program.children()) process.kill(pid, 'SIGSTOP');
+  t.after(() => {
+    for (const pid of program.children()) process.kill(pid, 'SIGCONT');
+  });
+  // Until then they are given to one that does not take them.
+  await delay(6_500);
+  const connecting = [program.connect(), program.connect()];
+  await program.until(async () => (await program.metric('worker_connections')) === 0);
+  for (const pid of program.children()) process.kill(pid, 'SIGCONT');
+  for (const connection of await Promise.all(connecting)) assert.ok(await isAlive(connection));
+});
+
+test('stopped: clients that no worker has taken hear of it', async (t) => {
+  const running = orSkip(t, server);
+  if (running === undefined) return;
+  const program = await startProgram(t, running, certificates, [
+    ...twoWorkers,
+    ...['--route-max-handshakes', '1', '--drain-timeout', '0s'],
+  ]);
+  const silent = Array.from({ length: 300 }, () => net.connect({ host: program.host, port: program.port }));
+  // One that was not accepted yet gets a reset.
+  const words = silent.map(async (socket) => String(await socket.toArray().catch(() => 'reset')));
+  await program.until(async () => (await program.metric('handshakes_waiting')) > 200);
+  program.cli.signal('SIGTERM');
+  const heard = await Promise.all(words);
+  assert.equal(heard.filter((text) => text === '').length, 0);
+  assert.ok(heard.some((text) => text.includes('Server shutdown in progress')));
+});
+
 test('a client resumes its TLS session with any of them', async (t) => {
   const running = orSkip(t, server);
   if (running === undefined) return;
