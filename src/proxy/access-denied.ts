@@ -1,4 +1,5 @@
-import { type ClientLeg, plainAddress } from './legs.js';
+import { plainAddress } from '../admission/client-address.js';
+import type { ClientLeg } from './legs.js';
 
 /** The words of MySQL, so that what looks for them in a client's log finds them. */
 export function accessDenied(user: string, client: ClientLeg, usesPassword: boolean): string {

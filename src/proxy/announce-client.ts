@@ -6,6 +6,7 @@
  * sends it later, ahead of the proxy's own first packet, and is for MariaDB alone (docs/decisions/0023).
  */
 import type { Socket } from 'node:net';
+import type { ClientEnd } from '../admission/client-address.js';
 import type { ProxyProtocol } from '../config/model.js';
 import type { TlsDescription } from '../observe/events.js';
 import type { Endpoint } from '../wire/proxy-protocol.js';
@@ -16,7 +17,6 @@ import {
   type ProxiedConnection,
 } from '../wire/proxy-protocol-encode.js';
 import type { ProxiedTls } from '../wire/proxy-protocol-tlvs.js';
-import type { ClientEnd } from './client-address.js';
 import type { ServerLeg } from './legs.js';
 
 export interface Announcement {

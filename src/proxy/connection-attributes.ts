@@ -2,6 +2,8 @@
  * What the proxy does with the connection attributes of a login or COM_CHANGE_USER: it reads the client's program, and
  * tells the server about the client leg, which the server can not see.
  */
+
+import { plainAddress } from '../admission/client-address.js';
 import type { ConnectionRecord } from '../observe/events.js';
 import { CLIENT_CONNECT_ATTRS, has } from '../wire/capabilities.js';
 import {
@@ -11,7 +13,7 @@ import {
   decodeAttributes,
   withAttributes,
 } from '../wire/connection-attributes.js';
-import { type ClientLeg, plainAddress } from './legs.js';
+import type { ClientLeg } from './legs.js';
 import type { Route } from './route.js';
 
 /** A login or a COM_CHANGE_USER, as far as attributes go. */

@@ -1,16 +1,16 @@
 /** Serves clients that were accepted: the routes as they run, and the sessions in progress. Needs no listener of its own. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ClientEnd } from '../admission/client-address.js';
+import { type Stay, WATCH_PACE_MS } from '../admission/handshake-queue.js';
+import { Pace } from '../admission/pace.js';
 import type { RsaKeySource } from '../auth/rsa-key.js';
 import { Cancellation } from '../cancellation.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
 import { toProxyError } from '../errors.js';
 import type { CertificateInUse, KeptCount, Observer, ServerConnections } from '../observe/events.js';
-import type { ClientEnd } from './client-address.js';
 import { createRoute, type ProxySecrets } from './create-route.js';
-import { type Stay, WATCH_PACE_MS } from './handshake-queue.js';
 import { ignoreErrors } from './legs.js';
 import { noFilesLeft, openFiles } from './open-files.js';
-import { Pace } from './pace.js';
 import { readProxyHeader } from './proxy-header.js';
 import { certificatesOf, isBalancer, type Route } from './route.js';
 import { Session } from './session.js';

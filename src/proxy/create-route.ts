@@ -1,6 +1,7 @@
 /** Makes a route of its configuration: reads its files, builds its TLS contexts, and what serves its connections. */
 import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { NetworkList } from '../admission/network-list.js';
 import { type RsaKeySource, rsaKeyFromFile } from '../auth/rsa-key.js';
 import { formatAddress, handshakeTimeoutOf, type RouteConfig, type UserCredential } from '../config/model.js';
 import type { Observer, ServerHealth } from '../observe/events.js';
@@ -9,7 +10,6 @@ import { ownHeader } from './announce-client.js';
 import { checkServer } from './health-check.js';
 import { HealthMonitor } from './health-monitor.js';
 import { KeptServers } from './kept-servers.js';
-import { NetworkList } from './network-list.js';
 import type { OwnLogin } from './own-login.js';
 import type { Route, RouteTimeouts } from './route.js';
 import { ServerPool } from './server-pool.js';

@@ -1,8 +1,8 @@
 /** The listeners of all routes. */
 import type { Socket } from 'node:net';
+import { type ClientEnd, clientEndOf } from '../admission/client-address.js';
 import { type Address, formatAddress, type RouteConfig } from '../config/model.js';
 import type { ListeningSockets } from '../listening-socket.js';
-import { type ClientEnd, clientEndOf } from './client-address.js';
 import { type Listener, listen } from './listener.js';
 
 export interface BoundAddress {

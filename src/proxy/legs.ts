@@ -63,11 +63,6 @@ export function smallCopy(bytes: Buffer): Buffer {
   return copy;
 }
 
-/** As servers write it: a listener for both families sees 127.0.0.1 as ::ffff:127.0.0.1. Empty on a unix socket. */
-export function plainAddress({ remoteAddress }: Pick<ClientLeg, 'remoteAddress'>): string {
-  return remoteAddress.replace(/^::ffff:/, '');
-}
-
 export function legSecurity(
   leg: Pick<ClientLeg, 'isUnix'> | Pick<ServerLeg, 'address'>,
   isTls: boolean,

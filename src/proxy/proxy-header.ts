@@ -1,5 +1,6 @@
 /** Connections of balancers between accept and the end of their PROXY header: who the client is, nobody else knows. */
 import type { Socket } from 'node:net';
+import { type ClientEnd, clientAddressOf, plainAddress } from '../admission/client-address.js';
 import type { CancelSignal } from '../cancellation.js';
 import { ProxyError } from '../errors.js';
 import { MalformedPacketError } from '../wire/bytes.js';
@@ -10,8 +11,6 @@ import {
   V1_SIGNATURE,
   V2_SIGNATURE,
 } from '../wire/proxy-protocol.js';
-import { type ClientEnd, clientAddressOf } from './client-address.js';
-import { plainAddress } from './legs.js';
 import { timeLimit } from './time-limit.js';
 
 /**

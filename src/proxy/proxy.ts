@@ -1,6 +1,7 @@
 /** The running proxy, all of it in this process: listeners, who gets in, and the sessions. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Admission } from '../admission/admission.js';
 import { ownRsaKey } from '../auth/rsa-key.js';
 import type { ProxyConfig } from '../config/model.js';
 import type { ListeningSockets } from '../listening-socket.js';
@@ -12,7 +13,6 @@ import type {
   WorkerVitals,
 } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
-import { Admission } from './admission.js';
 import { createProxyCore } from './core.js';
 import { type BoundAddress, openEntrance } from './entrance.js';
 import { shutdown } from './session-set.js';

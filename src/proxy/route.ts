@@ -1,10 +1,11 @@
 /** A route as it runs: its configuration with the TLS contexts built from it. Replaced as a whole by a reload. */
+
+import type { NetworkList } from '../admission/network-list.js';
 import type { RsaKeySource } from '../auth/rsa-key.js';
 import { demandsTls, type ProxyConfig, type RouteConfig, type UserCredential } from '../config/model.js';
 import type { CertificateFact, CertificateInUse } from '../observe/events.js';
 import type { ClientLegTls, ServerLegTls } from '../tls/contexts.js';
 import type { KeptServers } from './kept-servers.js';
-import type { NetworkList } from './network-list.js';
 import type { ServerPool } from './server-pool.js';
 
 export interface Route {

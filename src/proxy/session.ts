@@ -1,6 +1,8 @@
 /** One client's connection from accept to the end: opens the server leg, runs the handshake, relays, tells observers. */
 
 import type { Socket } from 'node:net';
+import { type ClientEnd, clientHostOf } from '../admission/client-address.js';
+import { PATIENCE_MS, type Stay } from '../admission/handshake-queue.js';
 import { Cancellation, type CancelSignal } from '../cancellation.js';
 import { type ErrorCode, ProxyError, serverRefusal, toProxyError } from '../errors.js';
 import {
@@ -13,13 +15,11 @@ import {
 import { isErr } from '../wire/replies.js';
 import { announcementOf } from './announce-client.js';
 import { BoundaryStop } from './boundary-stop.js';
-import { type ClientEnd, clientHostOf } from './client-address.js';
 import { newClientRecord } from './client-record.js';
 import { isFaultOfServer, type OpenedServer, openOneOf } from './fail-over.js';
 import { dismissClient } from './farewell.js';
 import type { HandshakeContext } from './greet-client.js';
 import { type HandshakeResult, handshake } from './handshake.js';
-import { PATIENCE_MS, type Stay } from './handshake-queue.js';
 import { handshakeOnKept } from './kept-login.js';
 import { leaveServer } from './leave-server.js';
 import { type ClientLeg, forgetFirstPackets, ignoreErrors, type ServerLeg } from './legs.js';

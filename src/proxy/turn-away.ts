@@ -1,10 +1,10 @@
 /** Ends a connection that no server is bothered with: its client hears why in place of a greeting, and the observers of it all. */
 import type { Socket } from 'node:net';
+import type { ClientEnd } from '../admission/client-address.js';
 import type { ProxyError } from '../errors.js';
 import type { Observer } from '../observe/events.js';
 import { encodePacket } from '../wire/framing.js';
 import { encodeErr } from '../wire/replies.js';
-import type { ClientEnd } from './client-address.js';
 import { newClientRecord } from './client-record.js';
 import { farewell } from './farewell.js';
 import { ignoreErrors } from './legs.js';

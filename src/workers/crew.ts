@@ -4,15 +4,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Admission } from '../admission/admission.js';
+import { NetworkList } from '../admission/network-list.js';
 import { exportRsaKey, ownRsaKey } from '../auth/rsa-key.js';
 import { mayNeedOwnRsaKey, type ProxyConfig } from '../config/model.js';
 import type { ListeningSockets } from '../listening-socket.js';
 import type { CommandChange } from '../observe/command-statistics.js';
 import type { Observer } from '../observe/events.js';
 import { combineObservers } from '../observe/observers.js';
-import { Admission } from '../proxy/admission.js';
 import { openEntrance } from '../proxy/entrance.js';
-import { NetworkList } from '../proxy/network-list.js';
 import type { RunningProxy } from '../proxy/proxy.js';
 import { shutdown } from '../proxy/session-set.js';
 import { HandOver } from './hand-over.js';

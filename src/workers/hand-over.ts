@@ -4,14 +4,14 @@
  */
 import type { Socket } from 'node:net';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
+import type { Admission } from '../admission/admission.js';
+import type { ClientEnd } from '../admission/client-address.js';
+import { type Stay, WATCH_PACE_MS } from '../admission/handshake-queue.js';
+import { Pace } from '../admission/pace.js';
 import { type ProxyError, toProxyError } from '../errors.js';
 import type { Observer } from '../observe/events.js';
-import type { Admission } from '../proxy/admission.js';
-import type { ClientEnd } from '../proxy/client-address.js';
-import { type Stay, WATCH_PACE_MS } from '../proxy/handshake-queue.js';
 import { ignoreErrors } from '../proxy/legs.js';
 import { noFilesLeft, openFiles } from '../proxy/open-files.js';
-import { Pace } from '../proxy/pace.js';
 import { type Arrival, turnAway } from '../proxy/turn-away.js';
 import type { News, Verdict } from './messages.js';
 import { sendError } from './sent-error.js';

@@ -1,9 +1,9 @@
 /** What the main process and its workers tell each other. Sent by structured clone, so NaN and undefined arrive as they are. */
 import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { ClientEnd } from '../admission/client-address.js';
 import type { ProxyConfig, UserCredential } from '../config/model.js';
 import type { CommandChange } from '../observe/command-statistics.js';
 import type { CertificateInUse, KeptCount, ServerConnections } from '../observe/events.js';
-import type { ClientEnd } from '../proxy/client-address.js';
 import type { SentEvent } from './event-messages.js';
 import type { Counters } from './record-changes.js';
 import type { SentError } from './sent-error.js';

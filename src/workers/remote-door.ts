@@ -1,6 +1,7 @@
 /** In a worker: who gets in is decided in the main process, where the connections of all workers are counted. */
+
+import type { Stay } from '../admission/handshake-queue.js';
 import type { Door } from '../proxy/core.js';
-import type { Stay } from '../proxy/handshake-queue.js';
 import type { Verdict } from './messages.js';
 import type { Outbox } from './outbox.js';
 import { receiveError } from './sent-error.js';

@@ -31,7 +31,9 @@ const allowed: Record<string, readonly string[]> = {
     'observe/observers.ts',
     'observe/weak-tls.ts',
   ],
+  'admission/': ['wire/', 'errors.ts', 'config/model.ts'],
   'proxy/': [
+    'admission/',
     'auth/',
     'wire/',
     'tls/',
@@ -59,6 +61,7 @@ const allowed: Record<string, readonly string[]> = {
   'observe/': ['errors.ts', 'printable.ts', 'listening-socket.ts', 'config/model.ts'],
   'young-generation.ts': ['observe/events.ts'],
   'workers/': [
+    'admission/',
     'auth/rsa-key.ts',
     'config/model.ts',
     'proxy/',
@@ -113,6 +116,7 @@ const packageOwners: Record<string, readonly string[]> = {
     'doctor/',
     'load/',
     'config/',
+    'admission/',
     'certs/',
     'proxy/',
     'observe/',

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
+import type { ClientEnd, Proxied } from '../../../src/admission/client-address.js';
 import type { ProxyProtocol } from '../../../src/config/model.js';
 import { PLAINTEXT, type TlsDescription } from '../../../src/observe/events.js';
 import { announcementOf } from '../../../src/proxy/announce-client.js';
-import type { ClientEnd, Proxied } from '../../../src/proxy/client-address.js';
 import { decodeProxyHeader } from '../../../src/wire/proxy-protocol.js';
 
 const clientAt = (remoteAddress: string, more: Partial<ClientEnd> = {}): ClientEnd => ({

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { clientEndOf } from '../../../src/admission/client-address.js';
 import { Cancellation } from '../../../src/cancellation.js';
 import { ProxyError } from '../../../src/errors.js';
-import { clientEndOf } from '../../../src/proxy/client-address.js';
 import { PacketPort } from '../../../src/proxy/packet-port.js';
 import { readProxyHeader } from '../../../src/proxy/proxy-header.js';
 import {

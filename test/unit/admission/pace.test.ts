@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, mock, test } from 'node:test';
-import { Pace } from '../../../src/proxy/pace.js';
+import { Pace } from '../../../src/admission/pace.js';
 
 afterEach(() => mock.timers.reset());
 

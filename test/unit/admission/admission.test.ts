@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, mock, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { Admission } from '../../../src/admission/admission.js';
+import { sourceNetworkOf } from '../../../src/admission/client-address.js';
+import type { Stay } from '../../../src/admission/handshake-queue.js';
 import type { RouteConfig } from '../../../src/config/model.js';
 import { toProxyError } from '../../../src/errors.js';
-import { Admission } from '../../../src/proxy/admission.js';
-import { sourceNetworkOf } from '../../../src/proxy/client-address.js';
-import type { Stay } from '../../../src/proxy/handshake-queue.js';
 import { shutdown } from '../../../src/proxy/session-set.js';
 
 type Limits = Partial<

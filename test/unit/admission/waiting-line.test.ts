@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { WaitingLine } from '../../../src/proxy/waiting-line.js';
+import { WaitingLine } from '../../../src/admission/waiting-line.js';
 
 function lineOf(...entries: readonly string[]): WaitingLine<string> {
   const line = new WaitingLine<string>();

@@ -1,9 +1,8 @@
 /** Who may connect: counts connections and handshakes by route and by source address, and lets in, has wait, or refuses. */
 import { handshakeTimeoutOf, type ProxyConfig, type Rate, type RouteConfig } from '../config/model.js';
 import { ProxyError } from '../errors.js';
-import { type ClientEnd, sourceNetworkOf } from './client-address.js';
+import { type ClientEnd, plainAddress, sourceNetworkOf } from './client-address.js';
 import { HandshakeQueue, type Origin, type QueueLimits, type Stay } from './handshake-queue.js';
-import { plainAddress } from './legs.js';
 import { NetworkList } from './network-list.js';
 import { Pace } from './pace.js';
 import { TokenBucket } from './token-bucket.js';

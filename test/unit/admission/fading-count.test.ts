@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FadingCount } from '../../../src/proxy/fading-count.js';
+import { FadingCount } from '../../../src/admission/fading-count.js';
 
 test('so many in a second count as so many, and soon no more', () => {
   let now = 0;

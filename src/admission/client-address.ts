@@ -3,7 +3,6 @@ import type { Socket } from 'node:net';
 import { formatAddress } from '../config/model.js';
 import type { Endpoint } from '../wire/proxy-protocol.js';
 import type { ProxiedTls } from '../wire/proxy-protocol-tlvs.js';
-import { type ClientLeg, plainAddress } from './legs.js';
 
 export interface ClientEnd {
   /** It came through a socket file. */
@@ -29,6 +28,11 @@ export function clientEndOf(socket: Socket, isUnix: boolean): ClientEnd {
   return { isUnix, remoteAddress: isUnix ? '' : remoteAddress, remotePort };
 }
 
+/** As servers write it: a listener for both families sees 127.0.0.1 as ::ffff:127.0.0.1. Empty on a unix socket. */
+export function plainAddress({ remoteAddress }: Pick<ClientEnd, 'remoteAddress'>): string {
+  return remoteAddress.replace(/^::ffff:/, '');
+}
+
 /** As in logs: without the `::ffff:` that a listener for both kinds of addresses sees. */
 export function clientAddressOf(client: ClientEnd): string {
   if (client.isUnix) return 'unix';
@@ -37,7 +41,7 @@ export function clientAddressOf(client: ClientEnd): string {
 }
 
 /** The same for all connections from one place. */
-export function clientHostOf({ isUnix, remoteAddress }: Pick<ClientLeg, 'isUnix' | 'remoteAddress'>): string {
+export function clientHostOf({ isUnix, remoteAddress }: Pick<ClientEnd, 'isUnix' | 'remoteAddress'>): string {
   return isUnix ? 'unix' : remoteAddress;
 }
 

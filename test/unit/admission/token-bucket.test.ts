@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TokenBucket } from '../../../src/proxy/token-bucket.js';
+import { TokenBucket } from '../../../src/admission/token-bucket.js';
 
 const taken = (bucket: TokenBucket, now: number, tries: number): number =>
   Array.from({ length: tries }, () => bucket.take(now)).filter(Boolean).length;
