@@ -175,7 +175,7 @@ export class Session {
   }
 
   /** Rejects when the client sends something, which no MySQL client does before it is greeted. */
-  async #refusedUngreeted(signal: CancelSignal): Promise<void> {
+  async #refusedUngreeted(signal: CancelSignal): Promise<never> {
     const { port } = this.#client;
     await port.peekByte(signal);
     throw port.refusalOfUnasked();
