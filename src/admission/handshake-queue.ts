@@ -52,9 +52,11 @@ export interface QueueLimits {
 export interface Paces {
   /** From one handshake that is hurried to the next. */
   readonly hurries: Pace<object>;
-  /** From one slot that is free because a client came to nothing to the next; where more wait than there are slots. Others are free at once. */
+  /** From one slot that is free because a client came to nothing to the next. Others are free at once. */
   readonly failures: Pace<object>;
+  /** The same, where more wait than there are slots. */
   readonly failuresInFlood: Pace<object>;
+  /** From one that waited too long and is refused to the next. */
   readonly refusals: Pace<object>;
 }
 
@@ -153,7 +155,7 @@ export class HandshakeQueue {
       entry.begin = resolve;
       entry.refuse = reject;
     });
-    if (this.#waiting === 0 && this.#hasSlot() && this.#hasSlotInRoute(line)) this.#begin(entry);
+    if (this.#waiting === 0 && this.#hasSlot() && this.#addressMayHaveOneMore(line)) this.#begin(entry);
     else this.#wait(entry);
     return {
       get isWaiting() {
@@ -243,7 +245,7 @@ export class HandshakeQueue {
     return this.#handshakes < this.#limits().ofRoute;
   }
 
-  #hasSlotInRoute({ origin, handshakes }: Line): boolean {
+  #addressMayHaveOneMore({ origin, handshakes }: Line): boolean {
     const { ofAddress } = this.#limits();
     return !origin.isAddress || ofAddress === undefined || handshakes < ofAddress;
   }
@@ -316,7 +318,7 @@ export class HandshakeQueue {
     if (!this.#hasSlot()) return false;
     let first: Line | undefined;
     for (const line of this.#lines.values()) {
-      if (line.waiting.size === 0 || !this.#hasSlotInRoute(line)) continue;
+      if (line.waiting.size === 0 || !this.#addressMayHaveOneMore(line)) continue;
       if (first === undefined || line.handshakes < first.handshakes) first = line;
     }
     if (first === undefined) return false;
@@ -353,7 +355,7 @@ export class HandshakeQueue {
   #isInTheWay({ line }: Entry): boolean {
     if (line.waiting.size > 0) return true;
     for (const other of this.#lines.values())
-      if (other.waiting.size > 0 && this.#hasSlotInRoute(other)) return true;
+      if (other.waiting.size > 0 && this.#addressMayHaveOneMore(other)) return true;
     return false;
   }
 
